@@ -1,0 +1,131 @@
+// swift-tools-version:6.2
+import Foundation
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Modules resolve their symbols from the process that opens them, so whatever opens one must export its own.
+let opensModules: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--export-dynamic"])]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTestUtils = Target.Dependency.product(name: "NIOTestUtils", package: "swift-nio")
+let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+
+var targets: [Target] = [
+    .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CDeflate", path: "Sources/CDeflate", providers: [.apt(["libdeflate-dev"])]),
+
+    .target(name: "FunctionKit", dependencies: [nioCore, logging, httpTypes], swiftSettings: settings),
+    .target(name: "ZipArchive", dependencies: ["CDeflate", nioCore], swiftSettings: settings),
+    .target(
+        name: "Downloads", dependencies: ["FunctionKit", "ZipArchive", nioCore, logging, httpTypes],
+        exclude: [], swiftSettings: settings),
+    .target(
+        name: "RedisClient",
+        dependencies: ["FunctionKit", "CHiredis", nioCore, nioPosix, nioSSL, nioConcurrency, logging, deque],
+        swiftSettings: settings),
+    .target(
+        name: "BullQueue", dependencies: ["FunctionKit", "RedisClient", nioCore, nioPosix, logging],
+        swiftSettings: settings),
+    .target(
+        name: "ObjectStorage", dependencies: ["FunctionKit", "COpenSSL", nioCore, nioHTTP1, asyncHTTPClient, logging],
+        swiftSettings: settings),
+    .target(
+        name: "JobHistory", dependencies: ["FunctionKit", nioCore, nioPosix, logging, grdb], swiftSettings: settings),
+
+    .target(
+        name: "Host",
+        dependencies: [
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory", "COpenSSL",
+            nioCore, nioPosix, nioHTTP1, nioConcurrency, logging, httpTypes, deque, serviceLifecycle,
+        ],
+        path: "runtime/Host", swiftSettings: settings),
+    .target(
+        name: "Emulator",
+        dependencies: ["FunctionKit", "ObjectStorage", nioCore, nioPosix, nioHTTP1, logging, serviceLifecycle],
+        path: "runtime/Emulator", swiftSettings: settings),
+    .executableTarget(
+        name: "ferry",
+        dependencies: [
+            "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
+            "ZipArchive",
+            nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging, serviceLifecycle, argumentParser,
+        ],
+        path: "runtime/Ferry", swiftSettings: settings, linkerSettings: opensModules),
+]
+
+/// Every folder of `functions/` is an ordinary target too, so that the build, the tests and editors see it.
+let functionsFolder = URL(fileURLWithPath: Context.packageDirectory).appendingPathComponent("functions")
+let functionNames = ((try? FileManager.default.contentsOfDirectory(atPath: functionsFolder.path)) ?? []).sorted()
+for name in functionNames {
+    let files =
+        (try? FileManager.default.contentsOfDirectory(atPath: functionsFolder.appendingPathComponent(name).path)) ?? []
+    guard files.contains("function.json"), files.contains(where: { $0.hasSuffix(".swift") }) else { continue }
+    targets.append(
+        .target(
+            name: name, dependencies: ["FunctionKit", "Downloads", nioCore, logging, httpTypes],
+            path: "functions/\(name)", exclude: files.filter { !$0.hasSuffix(".swift") }, swiftSettings: settings))
+}
+
+/// One test target a module; a target exists as soon as its folder does.
+let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
+    ("FunctionKit", ["FunctionKit", nioCore]),
+    ("ZipArchive", ["ZipArchive", nioCore]),
+    ("Downloads", ["Downloads", "FunctionKit", "ZipArchive", "RedisClient", nioCore, nioPosix, logging]),
+    ("RedisClient", ["RedisClient", "FunctionKit", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging]),
+    ("BullQueue", ["BullQueue", "RedisClient", "FunctionKit", nioCore, nioPosix, logging]),
+    ("ObjectStorage", ["ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
+    ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging]),
+    ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, nioEmbedded, logging, httpTypes, serviceLifecycle]),
+    ("Emulator", ["Emulator", "ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
+]
+for test in testDependencies {
+    let path = "Tests/\(test.module)Tests"
+    let folder = URL(fileURLWithPath: Context.packageDirectory).appendingPathComponent(path).path
+    guard FileManager.default.fileExists(atPath: folder) else { continue }
+    let hasFixtures = FileManager.default.fileExists(atPath: folder + "/Fixtures")
+    targets.append(
+        .testTarget(
+            name: "\(test.module)Tests", dependencies: test.dependencies, path: path,
+            exclude: hasFixtures ? ["Fixtures"] : [], swiftSettings: settings, linkerSettings: opensModules))
+}
+
+let package = Package(
+    name: "Ferry",
+    products: [
+        .executable(name: "ferry", targets: ["ferry"]),
+        .library(name: "FunctionKit", targets: ["FunctionKit"]),
+        .library(name: "ZipArchive", targets: ["ZipArchive"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: targets,
+    swiftLanguageModes: [.v6]
+)

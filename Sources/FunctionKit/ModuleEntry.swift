@@ -1,0 +1,64 @@
+/// What a module hands to the host: its handler, with the author's types erased.
+///
+/// The generated entry point of a module returns one, retained. Authors never see it.
+public final class ModuleEntry: Sendable {
+    /// The handler by its kind of trigger. Jobs carry their `data` as JSON text, results go back as JSON text.
+    public enum Handler: Sendable {
+        /// Answers a request.
+        case http(@Sendable (Request, Context) async throws -> Response)
+        /// Works a job.
+        case queue(@Sendable (QueueJob<String>, Context) async throws -> String)
+        /// Handles a queue's event.
+        case event(@Sendable (QueueEvent, Context) async throws -> Void)
+    }
+
+    /// The handler.
+    public let handler: Handler
+
+    /// Wraps a raw HTTP handler.
+    public init<Function: HTTPFunction>(http type: Function.Type) {
+        let function = Function()
+        handler = .http { request, context in try await function.handle(request, context) }
+    }
+
+    /// Wraps a typed HTTP handler.
+    public init<Function: TypedHTTPFunction>(http type: Function.Type) {
+        let function = Function()
+        handler = .http { request, context in
+            let input = try request.decode(Function.Input.self)
+            return try .json(try await function.handle(input, request, context))
+        }
+    }
+
+    /// Wraps a queue handler.
+    public init<Function: QueueFunction>(queue type: Function.Type) {
+        let function = Function()
+        handler = .queue { job, context in
+            let payload: Function.Payload
+            do {
+                payload = try JSON.decode(Function.Payload.self, from: job.payload)
+            } catch let error as HTTPError {
+                let problems = error.details.map { "\($0.field) \($0.problem)" }.joined(separator: "; ")
+                throw Permanent(
+                    "The job's data is not valid: \(problems.isEmpty ? error.message : problems)", class: .validation)
+            }
+            return try JSON.text(try await function.process(job.map(payload), context))
+        }
+    }
+
+    /// Wraps an event handler.
+    public init<Function: EventFunction>(event type: Function.Type) {
+        let function = Function()
+        handler = .event { event, context in try await function.handle(event, context) }
+    }
+
+    /// The form in which the entry crosses `dlopen`: retained once, taken back by the host.
+    public func retained() -> UnsafeMutableRawPointer {
+        Unmanaged.passRetained(self).toOpaque()
+    }
+
+    /// Takes an entry over from ``retained()``.
+    package static func takeRetained(_ pointer: UnsafeMutableRawPointer) -> ModuleEntry {
+        Unmanaged<ModuleEntry>.fromOpaque(pointer).takeRetainedValue()
+    }
+}

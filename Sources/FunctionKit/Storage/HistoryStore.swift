@@ -1,0 +1,159 @@
+/// The durable record of jobs: what was accepted is never lost.
+///
+/// Every change of a job names its round, and an older round changes nothing. Concurrent inserts share a transaction.
+/// Errors are ``ClassifiedError``s.
+public protocol HistoryStore: Sendable {
+    /// Commits a new job in round 1.
+    ///
+    /// - Throws: Also when a job of that id exists.
+    func insert(_ job: HistoryJob) async throws
+
+    /// The job of that id, or `nil`.
+    func find(_ id: String) async throws -> HistoryJob?
+
+    /// The files of a job in the order asked for; empty until results are known.
+    func files(of id: String) async throws -> [HistoryFile]
+
+    /// Writes a change of status when the job is in that round and in one of the given states.
+    ///
+    /// - Returns: Whether it was written.
+    func update(_ id: String, round: Int, from states: Set<String>, change: HistoryChange) async throws -> Bool
+
+    /// Writes results of files when the job is in that round; a file written before is overwritten.
+    ///
+    /// - Returns: Whether they were written.
+    func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool
+
+    /// Jobs in one of the given states that were last changed before the given time, oldest first, at most `limit`.
+    func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob]
+
+    /// Removes jobs, with their files, that were created before the given time.
+    ///
+    /// - Returns: How many.
+    func purge(createdBefore: Timestamp, limit: Int) async throws -> Int
+
+    /// Checks that the store can commit.
+    func check() async throws
+}
+
+/// A job as the history keeps it.
+public struct HistoryJob: Sendable, Hashable {
+    /// The id.
+    public let id: String
+    /// The owner, or `nil` where identities are not used.
+    public let owner: String?
+    /// The round, from 1; a retry begins a new one.
+    public let round: Int
+    /// The status, such as `queued`.
+    public let status: String
+    /// The ids of the files asked for, in order.
+    public let fileIDs: [Int64]
+    /// The request's options as JSON text.
+    public let options: String
+    /// When the job was accepted.
+    public let createdAt: Timestamp
+    /// When it last changed.
+    public let updatedAt: Timestamp
+    /// When its archive goes, once it has one.
+    public let expiresAt: Timestamp?
+    /// The archive, once it is made.
+    public let archive: HistoryArchive?
+    /// Why it failed, if it did.
+    public let error: String?
+
+    /// Makes a job.
+    public init(
+        id: String, owner: String?, round: Int, status: String, fileIDs: [Int64], options: String,
+        createdAt: Timestamp, updatedAt: Timestamp, expiresAt: Timestamp? = nil, archive: HistoryArchive? = nil,
+        error: String? = nil
+    ) {
+        self.id = id
+        self.owner = owner
+        self.round = round
+        self.status = status
+        self.fileIDs = fileIDs
+        self.options = options
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.expiresAt = expiresAt
+        self.archive = archive
+        self.error = error
+    }
+}
+
+/// A finished archive.
+public struct HistoryArchive: Sendable, Hashable {
+    /// Its key in the object store.
+    public let key: String
+    /// Its size in bytes.
+    public let sizeBytes: Int64
+    /// CRC-32 of the whole archive.
+    public let crc32: UInt32
+
+    /// Makes a description of an archive.
+    public init(key: String, sizeBytes: Int64, crc32: UInt32) {
+        self.key = key
+        self.sizeBytes = sizeBytes
+        self.crc32 = crc32
+    }
+}
+
+/// A change of a job's status.
+public struct HistoryChange: Sendable, Hashable {
+    /// The new status.
+    public var status: String
+    /// The time of the change.
+    public var at: Timestamp
+    /// When the archive goes; `nil` leaves it as it is.
+    public var expiresAt: Timestamp?
+    /// The archive; `nil` leaves it as it is.
+    public var archive: HistoryArchive?
+    /// Why it failed; `nil` clears it.
+    public var error: String?
+
+    /// Makes a change.
+    public init(
+        status: String, at: Timestamp, expiresAt: Timestamp? = nil, archive: HistoryArchive? = nil, error: String? = nil
+    ) {
+        self.status = status
+        self.at = at
+        self.expiresAt = expiresAt
+        self.archive = archive
+        self.error = error
+    }
+}
+
+/// What became of one file of a job.
+public struct HistoryFile: Sendable, Hashable {
+    /// The file's id.
+    public let fileID: Int64
+    /// Its place in the order asked for, from 0.
+    public let position: Int
+    /// `pending`, `completed` or `failed`.
+    public let status: String
+    /// Its key in the object store.
+    public let key: String?
+    /// Its size in bytes, once it is known.
+    public let sizeBytes: Int64?
+    /// CRC-32 of its bytes, once it is known.
+    public let crc32: UInt32?
+    /// Why it failed, if it did.
+    public let error: String?
+    /// When that was known.
+    public let processedAt: Timestamp?
+
+    /// Makes a result.
+    public init(
+        fileID: Int64, position: Int, status: String, key: String?, sizeBytes: Int64?, crc32: UInt32?, error: String?,
+        processedAt: Timestamp?
+    ) {
+        self.fileID = fileID
+        self.position = position
+        self.status = status
+        self.key = key
+        self.sizeBytes = sizeBytes
+        self.crc32 = crc32
+        self.error = error
+        self.processedAt = processedAt
+    }
+}

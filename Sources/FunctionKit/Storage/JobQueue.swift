@@ -1,0 +1,105 @@
+/// The queues of this host, for adding jobs.
+public protocol QueueProvider: Sendable {
+    /// The queue of that name; it need not exist yet.
+    ///
+    /// - Throws: ``HTTPError`` 500 when the name is empty or holds a colon.
+    func queue(_ name: String) throws -> any JobQueue
+}
+
+/// One queue, for adding jobs.
+public protocol JobQueue: Sendable {
+    /// Adds a job; the queue's manifest gives attempts and back-off where the options name none.
+    ///
+    /// - Parameters:
+    ///   - name: The job's name, free.
+    ///   - data: The payload as JSON text.
+    ///   - options: Id, delay, priority, attempts and what is kept.
+    /// - Returns: The job's id, and whether a job of that id was there already (then nothing was added).
+    /// - Throws: A ``ClassifiedError``; when no reply came in time the job may have been added.
+    func add(_ name: String, data: String, options: JobOptions) async throws -> JobAddition
+}
+
+/// How a job is to be queued.
+public struct JobOptions: Sendable {
+    /// The id; a new number when `nil`. Not an integer in decimal, and without a colon.
+    public var id: String?
+    /// The time until the job is ready.
+    public var delay: Duration
+    /// 0 for none, else 1 (first) to 2 097 151.
+    public var priority: Int
+    /// The attempts in all; the queue's policy when `nil`.
+    public var attempts: Int?
+    /// The back-off between attempts; the queue's policy when `nil`.
+    public var backoff: Backoff?
+    /// Which finished jobs are kept; `nil` keeps all.
+    public var keepCompleted: KeepRule?
+    /// Which failed jobs are kept; `nil` keeps all.
+    public var keepFailed: KeepRule?
+
+    /// Makes options; the defaults are a plain job at the end of the queue.
+    public init(
+        id: String? = nil, delay: Duration = .zero, priority: Int = 0, attempts: Int? = nil, backoff: Backoff? = nil,
+        keepCompleted: KeepRule? = nil, keepFailed: KeepRule? = nil
+    ) {
+        self.id = id
+        self.delay = delay
+        self.priority = priority
+        self.attempts = attempts
+        self.backoff = backoff
+        self.keepCompleted = keepCompleted
+        self.keepFailed = keepFailed
+    }
+}
+
+/// The time between two attempts.
+public struct Backoff: Sendable, Hashable {
+    /// How the time grows.
+    public enum Kind: String, Sendable {
+        /// Always the same.
+        case fixed
+        /// Twice as long each time: `delay · 2^(attempt − 1)`.
+        case exponential
+    }
+
+    /// How the time grows.
+    public var kind: Kind
+    /// The first delay.
+    public var delay: Duration
+    /// The share of the delay that is random, 0 to 1: the wait is uniform in `[d · (1 − jitter), d)`.
+    public var jitter: Double
+
+    /// Makes a back-off.
+    public init(_ kind: Kind, delay: Duration, jitter: Double = 0) {
+        self.kind = kind
+        self.delay = delay
+        self.jitter = jitter
+    }
+}
+
+/// Which finished jobs a queue keeps.
+public struct KeepRule: Sendable, Hashable {
+    /// Jobs younger than this are kept; `nil` for no bound.
+    public var age: Duration?
+    /// So many of the newest are kept; `nil` for no bound, 0 removes at once.
+    public var count: Int?
+
+    /// Makes a rule.
+    public init(age: Duration? = nil, count: Int? = nil) {
+        self.age = age
+        self.count = count
+    }
+}
+
+/// What became of an addition.
+public struct JobAddition: Sendable, Hashable {
+    /// The job's id.
+    public let id: String
+    /// Whether a job of that id was there already; then nothing was added.
+    public let isDuplicate: Bool
+
+    /// Makes a result.
+    public init(id: String, isDuplicate: Bool) {
+        self.id = id
+        self.isDuplicate = isDuplicate
+    }
+}

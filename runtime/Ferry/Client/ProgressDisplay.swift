@@ -1,0 +1,70 @@
+import Glibc
+
+/// Shows progress on standard error: a bar that is redrawn on a terminal, plain lines elsewhere.
+struct ProgressDisplay {
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private var lastLine = ""
+    private var isOpen = false
+
+    /// Shows the state of a job.
+    mutating func show(_ job: DownloadClient.Job) {
+        let progress = job.progress
+        var text = "\(progress.current)/\(progress.total) files, \(Self.size(progress.bytes))"
+        if let total = progress.totalBytes { text += " of \(Self.size(total))" }
+        if let seconds = progress.estimatedTimeRemaining, job.status == "processing" { text += ", \(seconds) s left" }
+        if job.attempt > 1 { text += ", attempt \(job.attempt) of \(job.maxAttempts)" }
+        show(fraction: progress.percentage / 100, label: job.status, text: text)
+    }
+
+    /// Shows a share of the whole, 0 to 1, with a label before and a text behind.
+    mutating func show(fraction: Double, label: String, text: String) {
+        let percentage = Int((min(max(fraction, 0), 1) * 100).rounded(.down))
+        if isTerminal {
+            let cells = 28
+            let filled = min(cells, Int(fraction * Double(cells)))
+            let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
+            write("\r\u{1B}[2K\(pad(label, 11)) \(bar) \(padLeft(percentage, 3)) %  \(text)")
+            isOpen = true
+        } else {
+            let line = "\(label) \(percentage) % (\(text))"
+            guard line != lastLine else { return }
+            lastLine = line
+            write(line + "\n")
+        }
+    }
+
+    /// Ends the line of the bar.
+    mutating func finish() {
+        if isOpen { write("\n") }
+        isOpen = false
+        lastLine = ""
+    }
+
+    /// A byte count for people, in powers of 1024.
+    static func size(_ bytes: Int64) -> String {
+        var value = Double(bytes)
+        var unit = 0
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+        while value >= 1024, unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        guard unit > 0 else { return "\(bytes) B" }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+    }
+
+    private func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+
+    private func padLeft(_ number: Int, _ width: Int) -> String {
+        let digits = String(number)
+        return String(repeating: " ", count: max(0, width - digits.count)) + digits
+    }
+
+    private func write(_ text: String) {
+        fputs(text, stderr)
+        fflush(stderr)
+    }
+}

@@ -1,0 +1,85 @@
+/// What `function.json` says of a function, with every default filled in.
+public struct FunctionManifest: Sendable, Hashable {
+    /// What calls the function.
+    public enum Trigger: Sendable, Hashable {
+        /// Requests with this method and path; the path's segments may be parameters, as in `/v1/job/:jobId`.
+        case http(method: String, path: String)
+        /// A queue: its jobs, or its events.
+        case queue(name: String, on: QueueMoment)
+    }
+
+    /// What of a queue calls the function.
+    public enum QueueMoment: String, Sendable, Hashable, CaseIterable {
+        /// Each job is worked.
+        case process
+        /// A worker reported progress.
+        case progress
+        /// A job succeeded; `complete` is an alias.
+        case completed
+        /// A job failed for good.
+        case failed
+    }
+
+    /// Where the handler runs.
+    public enum Executor: String, Sendable, Hashable, CaseIterable {
+        /// On the host's pool of threads: a handler that blocks harms only its own function.
+        case pool
+        /// On the connection's event loop: fastest, for handlers that never block.
+        case loop
+    }
+
+    /// How jobs that Ferry adds to this queue are tried again; options on a job win.
+    public struct Retry: Sendable, Hashable {
+        /// The attempts in all.
+        public var attempts: Int
+        /// Whether the delay doubles each time.
+        public var isExponential: Bool
+        /// The first delay.
+        public var delay: Duration
+        /// The share of the delay that is random, 0 to 1.
+        public var jitter: Double
+
+        /// Makes a policy; the defaults are the manifest's.
+        public init(
+            attempts: Int = 3, isExponential: Bool = true, delay: Duration = .seconds(2), jitter: Double = 0
+        ) {
+            self.attempts = attempts
+            self.isExponential = isExponential
+            self.delay = delay
+            self.jitter = jitter
+        }
+    }
+
+    /// What calls the function.
+    public var trigger: Trigger
+    /// The Swift type of the handler, where the module has several.
+    public var handler: String?
+    /// How long one invocation may take.
+    public var timeout: Duration
+    /// How many invocations run at once in this process.
+    public var concurrency: Int
+    /// How many more may wait before callers get 503.
+    public var queueLimit: Int
+    /// Where the handler runs.
+    public var executor: Executor
+    /// The largest body, in bytes.
+    public var maxBodyBytes: Int
+    /// How jobs are tried again; for `process` functions.
+    public var retry: Retry
+
+    /// Makes a manifest; whatever is not given has the documented default of its trigger.
+    public init(
+        trigger: Trigger, handler: String? = nil, timeout: Duration? = nil, concurrency: Int? = nil,
+        queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int = 1 << 20, retry: Retry = Retry()
+    ) {
+        let isHTTP = if case .http = trigger { true } else { false }
+        self.trigger = trigger
+        self.handler = handler
+        self.timeout = timeout ?? .seconds(isHTTP ? 135 : 130)
+        self.concurrency = concurrency ?? (isHTTP ? 256 : 4)
+        self.queueLimit = queueLimit ?? self.concurrency * 4
+        self.executor = executor
+        self.maxBodyBytes = maxBodyBytes
+        self.retry = retry
+    }
+}
