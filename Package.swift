@@ -25,6 +25,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
@@ -44,7 +45,7 @@ var targets: [Target] = [
         swiftSettings: settings),
     .target(
         name: "BullQueue", dependencies: ["FunctionKit", "RedisClient", nioCore, nioPosix, logging],
-        swiftSettings: settings),
+        resources: [.embedInCode("Scripts")], swiftSettings: settings),
     .target(
         name: "ObjectStorage", dependencies: ["FunctionKit", "COpenSSL", nioCore, nioHTTP1, asyncHTTPClient, logging],
         swiftSettings: settings),
@@ -67,18 +68,20 @@ var targets: [Target] = [
         dependencies: [
             "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
             "ZipArchive",
-            nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging, serviceLifecycle, argumentParser,
+            nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging, serviceLifecycle, unixSignals, argumentParser,
         ],
         path: "runtime/Ferry", swiftSettings: settings, linkerSettings: opensModules),
 ]
 
 /// Every folder of `functions/` is an ordinary target too, so that the build, the tests and editors see it.
 let functionsFolder = URL(fileURLWithPath: Context.packageDirectory).appendingPathComponent("functions")
+var functionTargets: [Target.Dependency] = []
 let functionNames = ((try? FileManager.default.contentsOfDirectory(atPath: functionsFolder.path)) ?? []).sorted()
 for name in functionNames {
     let files =
         (try? FileManager.default.contentsOfDirectory(atPath: functionsFolder.appendingPathComponent(name).path)) ?? []
     guard files.contains("function.json"), files.contains(where: { $0.hasSuffix(".swift") }) else { continue }
+    functionTargets.append(.target(name: name))
     targets.append(
         .target(
             name: name, dependencies: ["FunctionKit", "Downloads", nioCore, logging, httpTypes],
@@ -89,11 +92,15 @@ for name in functionNames {
 let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
     ("FunctionKit", ["FunctionKit", nioCore]),
     ("ZipArchive", ["ZipArchive", nioCore]),
-    ("Downloads", ["Downloads", "FunctionKit", "ZipArchive", "RedisClient", nioCore, nioPosix, logging]),
+    (
+        "Downloads",
+        ["Downloads", "FunctionKit", "ZipArchive", "RedisClient", "JobHistory", nioCore, nioPosix, logging]
+            + functionTargets
+    ),
     ("RedisClient", ["RedisClient", "FunctionKit", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging]),
     ("BullQueue", ["BullQueue", "RedisClient", "FunctionKit", nioCore, nioPosix, logging]),
     ("ObjectStorage", ["ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
-    ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging]),
+    ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
     ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, nioEmbedded, logging, httpTypes, serviceLifecycle]),
     ("Emulator", ["Emulator", "ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
 ]

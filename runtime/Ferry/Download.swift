@@ -1,8 +1,5 @@
 import ArgumentParser
 import AsyncHTTPClient
-import Glibc
-import NIOCore
-import ZipArchive
 
 /// `ferry download`: orders an archive, shows the progress, fetches it and verifies it.
 struct Download: AsyncParsableCommand {
@@ -44,70 +41,19 @@ struct Download: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let http = HTTPClient(eventLoopGroupProvider: .singleton)
-        do {
+        try await CommandFailure.reported {
+            let http = HTTPClient(eventLoopGroupProvider: .singleton)
             let base = url.hasSuffix("/") ? String(url.dropLast()) : url
-            try await fetch(with: DownloadClient(baseURL: base, http: http))
-            try await http.shutdown()
-        } catch {
+            let download = ArchiveDownload(
+                client: DownloadClient(baseURL: base, http: http), timeout: .seconds(timeout), output: output)
+            let result: Result<Void, any Error>
+            do {
+                result = .success(try await download.run(ids, onMissing: onMissing, archiveName: archiveName))
+            } catch {
+                result = .failure(error)
+            }
             try? await http.shutdown()
-            guard error is CommandFailure else { throw error }
-            fputs("ferry download: \(error)\n", stderr)
-            throw ExitCode.failure
-        }
-    }
-
-    private func fetch(with client: DownloadClient) async throws {
-        var display = ProgressDisplay()
-        let accepted = try await client.initiate(ids, onMissing: onMissing, archiveName: archiveName)
-        fputs("job \(accepted.jobId)\n", stderr)
-        let job = try await follow(accepted.jobId, with: client, display: &display)
-        display.finish()
-        for file in job.filesProcessed where file.status == "failed" {
-            fputs("left out: \(file.fileID): \(file.error ?? "no reason given")\n", stderr)
-        }
-        guard job.status == "ready" else {
-            throw CommandFailure("the job ended as \(job.status)\(job.error.map { ": \($0)" } ?? "")")
-        }
-
-        let link = try await client.link(accepted.jobId)
-        let path = output ?? "\(accepted.jobId).zip"
-        let response = try await client.open(link.downloadUrl)
-        let file = try VerifiedFile(path: path)
-        do {
-            for try await chunk in response.body {
-                try file.write(chunk)
-                display.show(
-                    fraction: link.fileSize == 0 ? 1 : Double(file.sizeBytes) / Double(link.fileSize),
-                    label: "download",
-                    text: "\(ProgressDisplay.size(file.sizeBytes)) of \(ProgressDisplay.size(link.fileSize))")
-            }
-            display.finish()
-            try file.commit(sizeBytes: link.fileSize, crc32: link.checksum.value)
-        } catch let error as CommandFailure {
-            throw error
-        } catch {
-            throw CommandFailure("the archive stopped after \(file.sizeBytes) of \(link.fileSize) bytes: \(error)")
-        }
-        print("\(path)  \(link.fileSize) bytes  crc32 \(link.checksum.value)  verified")
-    }
-
-    /// Polls the job until it has ended, more slowly while nothing changes.
-    private func follow(
-        _ id: String, with client: DownloadClient, display: inout ProgressDisplay
-    ) async throws -> DownloadClient.Job {
-        let deadline = ContinuousClock.now + .seconds(timeout)
-        var pause = Duration.milliseconds(100)
-        while true {
-            let job = try await client.job(id)
-            display.show(job)
-            if ["ready", "failed", "expired", "cancelled"].contains(job.status) { return job }
-            guard .now < deadline else {
-                throw CommandFailure(
-                    "the job is still \(job.status) after \(timeout) s; it goes on: \(url)/v1/download/job/\(id)")
-            }
-            try await Task.sleep(for: pause)
-            pause = min(pause * 1.5, .seconds(1))
+            try result.get()
         }
     }
 }

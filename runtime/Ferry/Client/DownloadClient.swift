@@ -128,10 +128,3 @@ struct DownloadClient {
         }
     }
 }
-
-/// A failure that ends the command with its message and exit status 1.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}

@@ -3,7 +3,8 @@ import Glibc
 /// Shows progress on standard error: a bar that is redrawn on a terminal, plain lines elsewhere.
 struct ProgressDisplay {
     private let isTerminal = isatty(STDERR_FILENO) == 1
-    private var lastLine = ""
+    private var lastLabel = ""
+    private var lastStep = -1
     private var isOpen = false
 
     /// Shows the state of a job.
@@ -26,10 +27,11 @@ struct ProgressDisplay {
             write("\r\u{1B}[2K\(pad(label, 11)) \(bar) \(padLeft(percentage, 3)) %  \(text)")
             isOpen = true
         } else {
-            let line = "\(label) \(percentage) % (\(text))"
-            guard line != lastLine else { return }
-            lastLine = line
-            write(line + "\n")
+            // A log wants to see that it goes on, not each per cent.
+            let step = percentage / 20
+            guard label != lastLabel || step != lastStep else { return }
+            (lastLabel, lastStep) = (label, step)
+            write("\(label) \(percentage) % (\(text))\n")
         }
     }
 
@@ -37,7 +39,7 @@ struct ProgressDisplay {
     mutating func finish() {
         if isOpen { write("\n") }
         isOpen = false
-        lastLine = ""
+        (lastLabel, lastStep) = ("", -1)
     }
 
     /// A byte count for people, in powers of 1024.
@@ -64,7 +66,6 @@ struct ProgressDisplay {
     }
 
     private func write(_ text: String) {
-        fputs(text, stderr)
-        fflush(stderr)
+        LogOutput.write(text, to: STDERR_FILENO)
     }
 }

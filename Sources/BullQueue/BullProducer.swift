@@ -1,0 +1,140 @@
+public import FunctionKit
+public import RedisClient
+
+/// Adds jobs to one queue.
+public final class BullProducer: JobQueue, Sendable {
+    /// What a job gets whose options name none.
+    public struct Policy: Sendable {
+        /// The attempts in all.
+        public var attempts: Int
+        /// The time between attempts.
+        public var backoff: Backoff?
+        /// Which completed jobs are kept; `nil` leaves it to the worker.
+        public var keepCompleted: KeepRule?
+        /// Which failed jobs are kept; `nil` leaves it to the worker.
+        public var keepFailed: KeepRule?
+
+        /// Makes a policy; the defaults are Ferry's: three attempts, exponential from 2 s.
+        public init(
+            attempts: Int = 3, backoff: Backoff? = Backoff(.exponential, delay: .seconds(2)),
+            keepCompleted: KeepRule? = nil, keepFailed: KeepRule? = nil
+        ) {
+            self.attempts = attempts
+            self.backoff = backoff
+            self.keepCompleted = keepCompleted
+            self.keepFailed = keepFailed
+        }
+    }
+
+    /// A job to be added.
+    public struct NewJob: Sendable {
+        /// The name, free.
+        public var name: String
+        /// The payload as JSON text.
+        public var data: String
+        /// The options; no policy is applied to them.
+        public var options: BullJobOptions
+        /// When the job counts as added; now when `nil`. A delay runs from here.
+        public var timestamp: Timestamp?
+
+        /// Makes a job to be added.
+        public init(_ name: String, data: String, options: BullJobOptions = .init(), timestamp: Timestamp? = nil) {
+            self.name = name
+            self.data = data
+            self.options = options
+            self.timestamp = timestamp
+        }
+    }
+
+    /// The queue's keys.
+    public let keys: BullKeys
+    private let client: RedisClient
+    private let policy: Policy
+
+    /// Makes a producer.
+    ///
+    /// - Parameters:
+    ///   - queue: The queue's name, not empty and without a colon.
+    ///   - prefix: What the keys begin with.
+    ///   - client: Redis; the caller closes it.
+    ///   - policy: What jobs get whose options name none.
+    /// - Throws: ``BullError`` with code `.invalidName`.
+    public init(
+        queue: String, prefix: String = "bull", client: RedisClient, policy: Policy = Policy()
+    ) throws(BullError) {
+        keys = try BullKeys(queue: queue, prefix: prefix)
+        self.client = client
+        self.policy = policy
+    }
+
+    /// Adds a job; see `JobQueue`.
+    ///
+    /// - Throws: ``BullError`` with code `.invalidName`, `.invalidOption`, `.invalidJSON`, or `.redis`: then the job may
+    ///   have been added.
+    public func add(_ name: String, data: String, options: JobOptions) async throws -> JobAddition {
+        let backoff = options.backoff ?? policy.backoff
+        let options = BullJobOptions(
+            attempts: options.attempts ?? policy.attempts, backoff: backoff.map(BullBackoff.init),
+            delayMs: options.delay.wholeMilliseconds, priority: options.priority, id: options.id,
+            removeOnComplete: (options.keepCompleted ?? policy.keepCompleted).map(BullKeepRule.init),
+            removeOnFail: (options.keepFailed ?? policy.keepFailed).map(BullKeepRule.init))
+        let additions = try await add([NewJob(name, data: data, options: options)])
+        return additions[0]
+    }
+
+    /// Adds jobs in their order, so many as 200 in one step on the server.
+    ///
+    /// - Parameter jobs: Any number of jobs.
+    /// - Returns: For each job its id and whether a job of that id was there already.
+    /// - Throws: ``BullError`` with code `.invalidName`, `.invalidOption` or `.invalidJSON`: none was added; or `.redis`:
+    ///   some may have been added.
+    public func add(_ jobs: [NewJob]) async throws(BullError) -> [JobAddition] {
+        for job in jobs {
+            try job.options.validate()
+            guard JSONNode.isValid(job.data) else {
+                throw BullError(.invalidJSON, "the data of a job named \"\(job.name)\" is not JSON")
+            }
+        }
+        let now = Timestamp.now
+        var commands: [RedisCommand] = []
+        for start in stride(from: 0, to: jobs.count, by: 200) {
+            var arguments: [RedisArgument] = []
+            for job in jobs[start..<min(start + 200, jobs.count)] {
+                let options = job.options
+                arguments.append(.string(options.id ?? ""))
+                arguments.append(.string(job.name))
+                arguments.append(.string(job.data))
+                arguments.append(.string(options.json))
+                arguments.append(.integer((job.timestamp ?? now).milliseconds))
+                arguments.append(.integer(options.delayMs))
+                let isNext = options.isLIFO && options.priority == 0
+                arguments.append(isNext ? "lifo" : .integer(Int64(options.priority)))
+            }
+            commands.append(.evaluate(BullScripts.addJobs, keys: [keys.base], arguments: arguments))
+        }
+        var additions: [JobAddition] = []
+        additions.reserveCapacity(jobs.count)
+        for reply in try await run(commands) {
+            let parts = reply.array ?? []
+            for index in stride(from: 0, to: parts.count - 1, by: 2) {
+                let isDuplicate = parts[index + 1].integer == 0
+                additions.append(JobAddition(id: parts[index].string ?? "", isDuplicate: isDuplicate))
+            }
+        }
+        guard additions.count == jobs.count else {
+            throw BullError(.redis, "an unexpected reply to an addition")
+        }
+        return additions
+    }
+
+    private func run(_ commands: [RedisCommand]) async throws(BullError) -> [RESPValue] {
+        do {
+            if commands.count == 1 { return [try await client.send(commands[0])] }
+            let replies = try await client.pipeline(commands)
+            for case .error(let message) in replies { throw RedisError(.server, message) }
+            return replies
+        } catch {
+            throw BullError(.redis, "adding to the queue \"\(keys.queue)\" failed", cause: error)
+        }
+    }
+}

@@ -1,0 +1,42 @@
+internal import FunctionKit
+
+/// The Lua of each operation: its own file under `Scripts`, joined with the shared steps that it names.
+enum BullScripts {
+    static let addJobs = joined("addJobs", PackageResources.addJobs_lua)
+    static let fetchJobs = joined("fetchJobs", PackageResources.fetchJobs_lua)
+    static let finishJobs = joined("finishJobs", PackageResources.finishJobs_lua)
+    static let retryJob = joined("retryJob", PackageResources.retryJob_lua)
+    static let delayJob = joined("delayJob", PackageResources.delayJob_lua)
+    static let handBackJob = joined("handBackJob", PackageResources.handBackJob_lua)
+    static let extendLocks = joined("extendLocks", PackageResources.extendLocks_lua)
+    static let recoverStalled = joined("recoverStalled", PackageResources.recoverStalled_lua)
+    static let updateProgress = joined("updateProgress", PackageResources.updateProgress_lua)
+    static let readEvents = joined("readEvents", PackageResources.readEvents_lua)
+    static let claimEvents = joined("claimEvents", PackageResources.claimEvents_lua)
+
+    private static func shared(_ name: Substring) -> [UInt8] {
+        switch name {
+        case "queue": PackageResources.queue_lua
+        case "place": PackageResources.place_lua
+        case "fetch": PackageResources.fetch_lua
+        case "remove": PackageResources.remove_lua
+        case "deduplication": PackageResources.deduplication_lua
+        case "parent": PackageResources.parent_lua
+        default: preconditionFailure("no shared step is called \(name)")
+        }
+    }
+
+    private static func joined(_ name: String, _ operation: [UInt8]) -> StoreScript {
+        let directive = "@include "
+        var source = ""
+        for line in String(decoding: operation, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        {
+            if line.hasPrefix(directive) {
+                source += String(decoding: shared(line.dropFirst(directive.count)), as: UTF8.self)
+            } else {
+                source += line + "\n"
+            }
+        }
+        return StoreScript(name: name, source: source)
+    }
+}

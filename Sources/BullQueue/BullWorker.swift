@@ -1,0 +1,198 @@
+internal import FunctionKit
+public import Logging
+public import NIOCore
+public import RedisClient
+internal import Synchronization
+
+/// Takes the jobs of one queue and has them worked, so many at a time as its options allow.
+///
+/// One task, the dispatcher, talks to the queue: in each round it sends everything that has been decided since the last
+/// one (jobs finished, retried, delayed, handed back) together with a request for as many jobs as there are free places,
+/// in one write. While the round is under way further jobs end, so under load a round settles many of them in one step.
+/// An idle worker waits for the queue's wake-up markers on a connection of its own. Locks are renewed on an event loop
+/// that no handler runs on.
+public final class BullWorker: Sendable {
+    /// Works one attempt. Its task is cancelled when the lock is lost and when a shutdown's grace has passed.
+    public typealias Handler = @Sendable (BullJob, BullJobControl) async -> BullOutcome
+
+    /// A started job.
+    struct Run {
+        let job: BullJob
+        let hold: BullHold
+        let task: Task<Void, Never>
+    }
+
+    enum Phase: Sendable, Hashable {
+        case idle
+        case working
+        /// No job is fetched any more; running ones may end until then.
+        case draining(until: NIODeadline)
+        /// The running ones are cancelled and have until then to end.
+        case handingBack(until: NIODeadline)
+        case ended
+
+        var isStopping: Bool {
+            switch self {
+            case .idle, .working: false
+            case .draining, .handingBack, .ended: true
+            }
+        }
+    }
+
+    struct State {
+        var phase = Phase.idle
+        var runs: [Int: Run] = [:]
+        var nextRun = 0
+        /// Decided and not yet taken by the dispatcher.
+        var settlements: [Settlement] = []
+        var listening = ListenerState()
+    }
+
+    let keys: BullKeys
+    let options: BullWorkerOptions
+    let client: RedisClient
+    let handler: Handler
+    let logger: Logger
+    let timers: any EventLoop
+    let id: String
+    let state = Mutex(State())
+    let dispatcherWakeUp = WakeUp()
+    let listenerWakeUp = WakeUp()
+
+    /// Makes a worker, which does nothing before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - queue: The queue's name, not empty and without a colon.
+    ///   - prefix: What the keys begin with.
+    ///   - options: How it works.
+    ///   - client: Redis; the caller closes it, after the worker has ended.
+    ///   - lockLoop: Renews locks and keeps the worker's timers. No handler may run on it.
+    ///   - logger: Gets what cannot be told to a job.
+    ///   - handler: Works one attempt.
+    /// - Throws: ``BullError`` with code `.invalidName` or `.invalidOption`.
+    public init(
+        queue: String, prefix: String = "bull", options: BullWorkerOptions = .init(), client: RedisClient,
+        lockLoop: any EventLoop, logger: Logger, handler: @escaping Handler
+    ) throws(BullError) {
+        try options.validate()
+        keys = try BullKeys(queue: queue, prefix: prefix)
+        self.options = options
+        self.client = client
+        self.handler = handler
+        timers = lockLoop
+        var generator = SystemRandomNumberGenerator()
+        id = String(generator.next() as UInt64, radix: 16) + String(generator.next() as UInt64, radix: 16)
+        var logger = logger
+        logger[metadataKey: "queue"] = "\(keys.queue)"
+        logger[metadataKey: "worker"] = "\(options.name ?? id)"
+        self.logger = logger
+    }
+
+    /// How many jobs are being worked.
+    public var runningCount: Int { state.withLock { $0.runs.count } }
+
+    /// Works until ``shutdown(grace:)`` or until its task is cancelled, which is a shutdown with the options' grace.
+    ///
+    /// It returns when every job has ended or was handed back. A handler that ignores its cancellation may then still
+    /// run; its outcome is dropped. Redis may come and go meanwhile: the worker tries again for ever.
+    ///
+    /// - Throws: ``BullError``: `.invalidOption` when the worker was run before; `.redis` when the client was closed.
+    public func run() async throws(BullError) {
+        let isFirst = state.withLock { state in
+            guard case .idle = state.phase else { return false }
+            state.phase = .working
+            return true
+        }
+        guard isFirst else { throw BullError(.invalidOption, "a worker runs once") }
+        let failure = await withTaskCancellationHandler {
+            // Owned by this call, which waits for its end: what is left to tell Redis must outlive the cancellation.
+            await Task { await self.work() }.value
+        } onCancel: {
+            shutdown(grace: options.shutdownGrace)
+        }
+        if let failure { throw failure }
+    }
+
+    /// Ends ``run()``: no further job is fetched, the running ones may end within the grace time, are then cancelled,
+    /// and are handed back to the queue when they do not complete at once. A second call may shorten the time.
+    ///
+    /// - Parameter grace: The time that running jobs have left; zero hands them back at once.
+    public func shutdown(grace: Duration) {
+        let until = NIODeadline.now() + .milliseconds(max(0, grace.wholeMilliseconds))
+        state.withLock { state in
+            switch state.phase {
+            case .working: state.phase = .draining(until: until)
+            case .draining(let earlier): state.phase = .draining(until: min(earlier, until))
+            case .idle: state.phase = .ended
+            case .handingBack, .ended: break
+            }
+        }
+        dispatcherWakeUp.notify()
+    }
+
+    private func work() async -> BullError? {
+        let keeper = LockKeeper(keys: keys, options: options, client: client, loop: timers, logger: logger) {
+            [self] runs in lose(runs)
+        }
+        await keeper.start()
+        let connection = client.blockingConnection(name: connectionName)
+        let failure = await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.listen(connection) }
+            var dispatcher = Dispatcher(worker: self, keeper: keeper, connection: connection)
+            let failure = await dispatcher.run()
+            let left = state.withLock { state in
+                state.phase = .ended
+                return state.runs.keys.sorted()
+            }
+            // None is left, unless the client was closed underneath.
+            lose(left)
+            listenerWakeUp.notify()
+            await connection.close()
+            return failure
+        }
+        await keeper.stop()
+        return failure
+    }
+
+    /// The name under which dashboards find a queue's workers: `<prefix>:<base64 of the queue>[:w:<name>]`.
+    private var connectionName: String {
+        let prefix = keys.base.dropLast(keys.queue.utf8.count + 2)
+        let name = options.name.map { ":w:" + $0.filter { $0 > " " && $0 <= "~" } } ?? ""
+        return "\(prefix):\(Base64.text(keys.queue.utf8))\(name)"
+    }
+
+    /// The locks of these runs are lost: their tasks are cancelled, what comes of them is dropped.
+    private func lose(_ numbers: [Int]) {
+        let lost = state.withLock { state in numbers.compactMap { state.runs[$0] } }
+        for run in lost {
+            logger.warning("the lock of a running job is lost", metadata: ["job": "\(run.job.id)"])
+            run.hold.lose()
+            run.task.cancel()
+        }
+    }
+
+    /// Has a job worked.
+    func start(_ job: BullJob, number: Int) {
+        let hold = BullHold()
+        let control = BullJobControl(jobID: job.id, keys: keys, client: client, hold: hold)
+        state.withLock { state in
+            // Owned by the table of runs, which the worker's end waits for; ends with the handler.
+            let task = Task { self.ended(number, job, hold, await self.handler(job, control)) }
+            state.runs[number] = Run(job: job, hold: hold, task: task)
+        }
+    }
+
+    private func ended(_ number: Int, _ job: BullJob, _ hold: BullHold, _ outcome: BullOutcome) {
+        let random = Double.random(in: 0..<1)
+        state.withLock { state in
+            // A run that is gone was handed back while its handler went on.
+            guard state.runs.removeValue(forKey: number) != nil, !hold.isLost else { return }
+            var outcome = outcome
+            if case .handingBack = state.phase {
+                if case .failed = outcome { outcome = .handBack }
+            }
+            state.settlements.append(Settlement(job: job, run: number, outcome: outcome, random: random))
+        }
+        dispatcherWakeUp.notify()
+    }
+}

@@ -1,0 +1,98 @@
+-- The queue's keys, its settings, and what every operation needs. Joined in front of each operation.
+--
+-- KEYS[1]  the queue's prefix `<prefix>:<queue>:`; every other key begins with it (hash-tag the prefix in a cluster)
+--
+-- Numbers go to Redis as numbers: the server writes them with 17 digits, while Lua's own `..` keeps 14 only.
+
+local prefix = KEYS[1]
+local wait, active, prioritized = prefix .. 'wait', prefix .. 'active', prefix .. 'prioritized'
+local delayed, marker, events = prefix .. 'delayed', prefix .. 'marker', prefix .. 'events'
+local stalled, meta, limiter = prefix .. 'stalled', prefix .. 'meta', prefix .. 'limiter'
+
+-- A call whose failure must not end the script, such as one on a foreign key of another type: nil then.
+local function try(...)
+    local reply = redis.pcall(...)
+    if type(reply) == 'table' and reply.err then
+        return nil
+    end
+    return reply
+end
+
+local function digits(number)
+    return string.format('%.0f', number)
+end
+
+-- A whole number, or nil for anything else that may stand in a field.
+local function whole(text)
+    local number = tonumber(text)
+    if number and number == number and number > -9007199254740992 and number < 9007199254740992 then
+        return math.floor(number)
+    end
+    return nil
+end
+
+local settings = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
+local isPaused = settings[1] ~= false
+local globalConcurrency = whole(settings[2] or '')
+local globalMax, globalDuration = whole(settings[3] or ''), whole(settings[4] or '')
+local maxEvents = whole(settings[5] or '')
+if not maxEvents then
+    maxEvents = 10000
+    redis.call('HSET', meta, 'opts.maxLenEvents', maxEvents)
+end
+
+local function emit(...)
+    redis.call('XADD', events, '*', 'event', ...)
+end
+
+local function emitCapped(...)
+    redis.call('XADD', events, 'MAXLEN', '~', maxEvents, '*', 'event', ...)
+end
+
+local function trimEvents()
+    redis.call('XTRIM', events, 'MAXLEN', '~', maxEvents)
+end
+
+local function isMaxed()
+    return globalConcurrency ~= nil and redis.call('LLEN', active) >= globalConcurrency
+end
+
+-- Wakes one idle worker: there may be work now.
+local function markBase()
+    if not isPaused and not isMaxed() then
+        redis.call('ZADD', marker, 0, '0')
+    end
+end
+
+-- Tells idle workers when the earliest delayed job is due, also while paused.
+local function markDelay()
+    local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+    if first[2] then
+        redis.call('ZADD', marker, tonumber(first[2]) / 4096, '1')
+    end
+end
+
+-- One more in a job's counter; a field that holds no integer starts again.
+local function countUp(key, field)
+    local count = try('HINCRBY', key, field, 1)
+    if not count then
+        count = 1
+        try('HSET', key, field, count)
+    end
+    return count
+end
+
+-- Releases a job's lock: 0, -2 when it is missing, -6 when another worker holds it. Token `0` skips the check.
+local function unlock(id, token)
+    if token == '0' then
+        return 0
+    end
+    local key = prefix .. id .. ':lock'
+    local holder = try('GET', key)
+    if holder == token then
+        redis.call('DEL', key)
+        redis.call('SREM', stalled, id)
+        return 0
+    end
+    return holder == false and -2 or -6
+end

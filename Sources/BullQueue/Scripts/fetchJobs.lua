@@ -1,0 +1,41 @@
+-- Takes ready jobs and locks them for a worker.
+-- Joined with: queue, place, fetch.
+--
+-- KEYS[1]  the queue's prefix
+-- ARGV[1]  now, ms since 1970
+-- ARGV[2]  how many jobs at most
+-- ARGV[3]  lock token for all of them
+-- ARGV[4]  lock duration, ms
+-- ARGV[5]  the worker's name, or ''
+-- ARGV[6]  the worker's own rate limit: starts in a window, or ''
+-- ARGV[7]  the window, ms, or ''
+-- ARGV[8]  '' or a token: first hands out again what an earlier call took under that token and whose reply was lost
+--
+-- Returns { jobs, limited, due, refused }:
+--   jobs     each { id, starts so far, hash as fields and values }; the hash is as it was before this start
+--   limited  ms for which a rate limit forbids more, 0 for none
+--   due      ms since 1970 at which the next delayed job is due, 0 for none or when there may be more to take
+--   refused  ids that were dropped because there is no job behind them
+
+@include queue
+@include place
+@include fetch
+
+local again, count = {}, tonumber(ARGV[2])
+if ARGV[8] ~= '' then
+    for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
+        local key = prefix .. id
+        local hash = try('GET', key .. ':lock') == ARGV[8] and try('HGETALL', key)
+        if hash then
+            redis.call('SET', key .. ':lock', ARGV[3], 'PX', tonumber(ARGV[4]))
+            again[#again + 1] = { id, whole(redis.call('HGET', key, 'ats') or '') or 1, hash }
+        end
+    end
+end
+local jobs, limited, due, refused = fetchJobs(
+    tonumber(ARGV[1]), math.max(0, count - #again), ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]),
+    tonumber(ARGV[7]))
+for _, job in ipairs(again) do
+    jobs[#jobs + 1] = job
+end
+return { jobs, limited, due, refused }

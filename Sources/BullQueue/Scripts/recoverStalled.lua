@@ -1,0 +1,39 @@
+-- Gives back jobs whose worker is gone: those marked at the last check, not renewed since, and without a lock now.
+-- Joined with: queue.
+--
+-- KEYS[1]  the queue's prefix
+-- ARGV[1]  how often a job may stall; once more and its next start fails it
+-- ARGV[2]  ms during which no further check is made, by whichever worker
+--
+-- Returns the ids that were given back.
+
+@include queue
+
+if not redis.call('SET', prefix .. 'stalled-check', 1, 'PX', tonumber(ARGV[2]), 'NX') then
+    return {}
+end
+trimEvents()
+local recovered = {}
+local marked = redis.call('SMEMBERS', stalled)
+redis.call('DEL', stalled)
+for _, id in ipairs(marked) do
+    local key = prefix .. id
+    if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', active, 1, id) > 0 then
+        local job = try('HMGET', key, 'name', 'rjk')
+        if job and job[1] then
+            if countUp(key, 'stc') > tonumber(ARGV[1]) and not job[2] then
+                redis.call('HSET', key, 'defa', 'job stalled more than allowable limit')
+            end
+        end
+        redis.call('RPUSH', wait, id)
+        markBase()
+        emit('waiting', 'jobId', id, 'prev', 'active')
+        emit('stalled', 'jobId', id)
+        recovered[#recovered + 1] = id
+    end
+end
+local running = redis.call('LRANGE', active, 0, -1)
+for first = 1, #running, 1000 do
+    redis.call('SADD', stalled, unpack(running, first, math.min(first + 999, #running)))
+end
+return recovered

@@ -1,0 +1,119 @@
+internal import FunctionKit
+internal import RedisClient
+
+/// What is to be told to the queue about a job that a worker holds.
+struct Settlement: Sendable {
+    enum Operation: Sendable, Hashable {
+        case finish(succeeded: Bool, value: String, stacktrace: String)
+        case retry(reason: String, stacktrace: String)
+        case delay(ms: Int64, reason: String, stacktrace: String)
+        case handBack
+    }
+
+    let job: BullJob
+    /// The worker's number for this start of the job.
+    let run: Int
+    var operation: Operation
+    /// Whether it was sent before without a reply, so that it may have happened already.
+    var isUncertain = false
+    /// Whether it must be sent apart from others, since a step with others failed.
+    var isAlone = false
+    /// Whether its lock had lapsed, so that it is to be taken again first, if nobody else has the job.
+    var retakesLock = false
+
+    init(job: BullJob, run: Int, operation: Operation) {
+        self.job = job
+        self.run = run
+        self.operation = operation
+    }
+
+    /// Chooses what follows an attempt; `random` is uniform in 0..<1, for jitter.
+    init(job: BullJob, run: Int, outcome: BullOutcome, random: Double) {
+        self.init(job: job, run: run, operation: Settlement.operation(job, outcome, random))
+    }
+
+    private static func operation(_ job: BullJob, _ outcome: BullOutcome, _ random: Double) -> Operation {
+        switch outcome {
+        case .handBack: return .handBack
+        case .completed(let value):
+            guard JSONNode.isValid(value) else {
+                return failure(job, "the return value is not JSON text", [])
+            }
+            return .finish(succeeded: true, value: value, stacktrace: "")
+        case .failed(let reason, let stacktrace, let retry):
+            guard retry != .never, job.attempt < job.maxAttempts else { return failure(job, reason, stacktrace) }
+            let step: BullBackoff.Step
+            if case .after(let delay) = retry {
+                let ms = min(delay.wholeMilliseconds, Int64(BullBackoff.maximumMs))
+                step = ms > 0 ? .delay(ms: ms) : .immediately
+            } else {
+                step = job.options.backoff?.step(afterAttempt: job.attempt, random: random) ?? .immediately
+            }
+            switch step {
+            case .immediately: return .retry(reason: reason, stacktrace: traces(job, reason, stacktrace))
+            case .delay(let ms): return .delay(ms: ms, reason: reason, stacktrace: traces(job, reason, stacktrace))
+            case .unknownType(let type):
+                return failure(job, "\(reason) (not tried again: unknown back-off type \"\(type)\")", stacktrace)
+            }
+        }
+    }
+
+    private static func failure(_ job: BullJob, _ reason: String, _ stacktrace: [String]) -> Operation {
+        .finish(succeeded: false, value: reason, stacktrace: traces(job, reason, stacktrace))
+    }
+
+    private static func traces(_ job: BullJob, _ reason: String, _ stacktrace: [String]) -> String {
+        job.stacktraces(adding: stacktrace.isEmpty ? [reason] : stacktrace)
+    }
+
+    /// Takes a lapsed lock again; see `extendLocks.lua`.
+    func retakeCommand(_ keys: BullKeys, lockMs: Int64) -> RedisCommand {
+        .evaluate(
+            BullScripts.extendLocks, keys: [keys.base],
+            arguments: [
+                .integer(lockMs), .string(job.id), .string(job.token), .integer(Int64(job.attemptsStarted)),
+            ])
+    }
+
+    var isFinish: Bool {
+        if case .finish = operation { true } else { false }
+    }
+
+    /// The command of an operation that has one of its own; `nil` for a finish.
+    func command(_ keys: BullKeys, now: Int64) -> RedisCommand? {
+        let id = RedisArgument.string(job.id)
+        let token = RedisArgument.string(job.token)
+        switch operation {
+        case .finish: return nil
+        case .retry(let reason, let stacktrace):
+            let order: RedisArgument = job.options.isLIFO ? "lifo" : ""
+            return .evaluate(
+                BullScripts.retryJob, keys: [keys.base],
+                arguments: [.integer(now), id, token, .string(reason), .string(stacktrace), order])
+        case .delay(let ms, let reason, let stacktrace):
+            return .evaluate(
+                BullScripts.delayJob, keys: [keys.base],
+                arguments: [.integer(now), id, token, .integer(ms), .string(reason), .string(stacktrace)])
+        case .handBack:
+            return .evaluate(BullScripts.handBackJob, keys: [keys.base], arguments: [id, token])
+        }
+    }
+
+    /// Appends a finish's nine arguments.
+    func appendFinish(to arguments: inout [RedisArgument], _ options: BullWorkerOptions) {
+        guard case .finish(let succeeded, let value, let stacktrace) = operation else { return }
+        let rule =
+            succeeded
+            ? job.options.removeOnComplete ?? options.removeOnComplete
+            : job.options.removeOnFail ?? options.removeOnFail
+        arguments.append(.string(job.id))
+        arguments.append(.string(job.token))
+        arguments.append(succeeded ? "completed" : "failed")
+        arguments.append(.string(value))
+        arguments.append(.string(stacktrace))
+        arguments.append(.integer(Int64(rule.count ?? -1)))
+        arguments.append(.integer(rule.ageSeconds.map { Int64(min($0 * 1000, BullBackoff.maximumMs)) } ?? -1))
+        arguments.append(.integer(Int64(rule.limit ?? 1000)))
+        arguments.append(.integer(Int64(job.options.attempts)))
+    }
+}

@@ -1,0 +1,67 @@
+internal import FunctionKit
+
+extension JobRecord {
+    /// A job as the history tells it, for when its record is gone.
+    ///
+    /// Its `seq` is the first of the round while the job is unfinished and the last possible one when it is finished,
+    /// so that no watcher has seen a higher one of the same round by then.
+    ///
+    /// - Returns: `nil` when the row is not one of a download job.
+    init?(_ job: HistoryJob, files results: [HistoryFile], maxAttempts: Int) {
+        guard let id = JobID(job.id), let status = JobStatus(rawValue: job.status), (1...1 << 20).contains(job.round)
+        else { return nil }
+        self.init(
+            id: id, round: job.round, owner: job.owner, options: job.options, fileIDs: job.fileIDs,
+            maxAttempts: maxAttempts, createdAt: job.createdAt, updatedAt: job.updatedAt)
+        self.status = status
+        if status.isFinished { seq = JobRecord.firstSeq(of: round + 1) - 2 }
+        archive = job.archive
+        expiresAt = job.expiresAt
+        failure = job.error.map(JobFailure.init(historyText:))
+        for result in results where files.indices.contains(result.position) {
+            guard files[result.position].id == result.fileID, let state = JobFile.State(rawValue: result.status) else {
+                continue
+            }
+            files[result.position] = JobFile(
+                id: result.fileID, state: state, sizeBytes: result.sizeBytes, error: result.error)
+        }
+        progress = tally(isReady: status == .ready || status == .expired)
+    }
+
+    /// The progress that follows from the results of the files.
+    func tally(isReady: Bool) -> Progress {
+        let current = files.count { $0.state != .pending }
+        let bytes = files.reduce(Int64(0)) { $0 + ($1.state == .completed ? $1.sizeBytes ?? 0 : 0) }
+        return Progress(
+            current: current, total: files.count,
+            permille: isReady ? 1000 : current * 1000 / max(files.count, 1), bytes: bytes,
+            totalBytes: isReady ? bytes : nil, secondsRemaining: isReady ? 0 : nil)
+    }
+}
+
+extension JobStore {
+    /// Brings a record in line with the history, which wins: a job that is finished there is finished here.
+    ///
+    /// Nothing is done when the record is gone, finished already, or of another round.
+    ///
+    /// - Parameters:
+    ///   - job: The job as the history has it.
+    ///   - files: The results of its files as the history has them.
+    /// - Throws: A ``FunctionKit/ClassifiedError`` of the store.
+    func align(with job: HistoryJob, files: [HistoryFile]) async throws {
+        guard let id = JobID(job.id), let current = try await load(id), !current.status.isFinished,
+            current.round == job.round,
+            var record = JobRecord(job, files: files, maxAttempts: current.maxAttempts), record.status.isFinished
+        else { return }
+        record.attempt = current.attempt
+        let message: JobMessage =
+            switch record.status {
+            case .ready: .complete
+            case .failed: .failure(isFinal: true)
+            default: .status
+            }
+        // Refused means that someone else has finished it meanwhile, which is as good.
+        _ = try await advance(
+            &record, from: JobStatus.unfinished, claim: .any, changed: Array(record.files.indices), messages: [message])
+    }
+}

@@ -1,0 +1,74 @@
+public import FunctionKit
+
+/// What `initiate` accepts: the files and how they are to be packed.
+public struct DownloadRequest: Sendable, Hashable {
+    /// How many files one job may have.
+    public static let maxFiles = 1_000
+
+    /// 1 to 1000 ids in the order asked for, each once.
+    public let fileIDs: [Int64]
+    /// How they are to be packed.
+    public let options: DownloadOptions
+
+    /// Reads and checks a request's body.
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - defaultPolicy: What happens to missing files when the request does not say.
+    /// - Throws: ``HTTPError``: 415, 400 `malformed_json`, or 400 `validation_failed` with every problem.
+    public init(_ request: Request, defaultPolicy: MissingFilePolicy) throws {
+        var reader = try RequestReader(request, known: ["file_ids", "archive_name", "on_missing"])
+        fileIDs = Self.fileIDs(&reader)
+        options = DownloadOptions(
+            archiveName: Self.archiveName(&reader), onMissing: Self.policy(&reader) ?? defaultPolicy)
+        try reader.finish()
+    }
+
+    private static func fileIDs(_ reader: inout RequestReader) -> [Int64] {
+        guard let value = reader.member("file_ids") else {
+            reader.report("file_ids", "is required")
+            return []
+        }
+        guard case .array(let elements) = value else {
+            reader.report("file_ids", "must be an array of integers")
+            return []
+        }
+        if elements.isEmpty { reader.report("file_ids", "must not be empty") }
+        if elements.count > maxFiles {
+            reader.report("file_ids", "must have at most \(maxFiles) elements, not \(elements.count)")
+        }
+        var seen: Set<Int64> = []
+        var ids: [Int64] = []
+        for (index, element) in elements.prefix(maxFiles).enumerated() {
+            guard let id = reader.fileID(element, field: "file_ids[\(index)]") else { continue }
+            if seen.insert(id).inserted { ids.append(id) }
+        }
+        return ids
+    }
+
+    private static func archiveName(_ reader: inout RequestReader) -> String? {
+        guard let value = reader.member("archive_name") else { return nil }
+        guard case .string(let text) = value else {
+            reader.report("archive_name", "must be a string")
+            return nil
+        }
+        guard (1...128).contains(text.unicodeScalars.count) else {
+            reader.report("archive_name", "must have 1 to 128 characters")
+            return nil
+        }
+        guard let name = ArchiveName.sanitised(text) else {
+            reader.report("archive_name", "has no character that a file name may have")
+            return nil
+        }
+        return name
+    }
+
+    private static func policy(_ reader: inout RequestReader) -> MissingFilePolicy? {
+        guard let value = reader.member("on_missing") else { return nil }
+        guard case .string(let text) = value, let policy = MissingFilePolicy(rawValue: text) else {
+            reader.report("on_missing", #"must be "skip" or "fail""#)
+            return nil
+        }
+        return policy
+    }
+}

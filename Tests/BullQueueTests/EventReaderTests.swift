@@ -1,0 +1,193 @@
+import BullQueue
+import FunctionKit
+import RedisClient
+import Testing
+
+@Suite(.serialized) struct EventReaderTests {
+    private struct Refused: Error {}
+
+    private func reader(
+        _ fixture: Fixture, kinds: Set<QueueEvent.Kind> = [.completed, .failed],
+        _ change: (inout BullEventReader.Options) -> Void = { _ in }, handler: @escaping BullEventReader.Handler
+    ) throws -> BullEventReader {
+        var options = BullEventReader.Options()
+        options.redeliverAfter = .seconds(10)
+        options.idleDelay = .milliseconds(500)
+        change(&options)
+        return try BullEventReader(
+            queue: Fixture.queue, group: "g", kinds: kinds, options: options, client: fixture.client,
+            logger: fixture.logger, handler: handler)
+    }
+
+    private func reading(_ readers: BullEventReader..., body: () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for reader in readers { group.addTask { try await reader.run() } }
+            do {
+                try await body()
+            } catch {
+                group.cancelAll()
+                throw error
+            }
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    private func work(_ fixture: Fixture, _ count: Int) async throws {
+        _ = try await fixture.producer().add((0..<count).map { .init("n", data: "\($0)") })
+        let worker = try fixture.worker {
+            $0.concurrency = 4
+        } handler: { job, control in
+            try? await control.updateProgress("1")
+            return job.data == "1" ? .failed(reason: "no", retry: .never) : .completed(job.data)
+        }
+        try await fixture.running(worker) {
+            try await eventually("worked") {
+                try await fixture.counts("completed", "failed").reduce(0, +) >= count
+            }
+        }
+    }
+
+    /// How many events are delivered and not acknowledged; `nil` without a group.
+    private func pending(_ fixture: Fixture) async -> Int64? {
+        try? await fixture.call("XPENDING", "bull:q:events", "g").array?.first?.integer
+    }
+
+    private func text(_ event: QueueEvent) -> String { "\(event.kind) \(event.jobID) \(event.data)" }
+
+    @Test func `each wanted event goes to one reader of the group`() async throws {
+        try await Fixture.with { fixture in
+            let seen = Record<String>()
+            let a = try reader(fixture) { seen.append(text($0)) }
+            let b = try reader(fixture) { seen.append(text($0)) }
+            try await reading(a, b) {
+                try await work(fixture, 40)
+                try await eventually("all came") { seen.count >= 40 }
+                try await eventually("all is acknowledged") {
+                    await pending(fixture) == 0
+                }
+            }
+            let expected = (1...40).map { $0 == 2 ? "failed 2 no" : "completed \($0) \($0 - 1)" }
+            #expect(seen.all.sorted() == expected.sorted())
+            #expect(try await fixture.call("XINFO", "CONSUMERS", "bull:q:events", "g") == .array([]))
+        }
+    }
+
+    @Test func `a group that begins at the end does not get what was there`() async throws {
+        try await Fixture.with { fixture in
+            try await work(fixture, 3)
+            let seen = Record<String>()
+            let reader = try reader(fixture, kinds: [.progress]) {
+                $0.start = .end
+            } handler: {
+                seen.append(text($0))
+            }
+            try await reading(reader) {
+                try await eventually("the group exists") {
+                    try await fixture.call("XINFO", "GROUPS", "bull:q:events").array?.count == 1
+                }
+                try await fixture.call("XADD", "bull:q:events", "*", "event", "progress", "jobId", "9", "data", "7")
+                try await eventually("it came") { seen.count > 0 }
+            }
+            #expect(seen.all == ["progress 9 7"])
+        }
+    }
+
+    @Test func `a failed event comes again, a bounded number of times`() async throws {
+        try await Fixture.with { fixture in
+            let seen = Record<String>()
+            let reader = try reader(fixture) {
+                ($0.maxDeliveries, $0.redeliverAfter) = (3, .milliseconds(300))
+            } handler: { event in
+                let number = seen.append(event.jobID)
+                if event.jobID == "1" || number == 1 { throw Refused() }
+            }
+            for id in ["2", "1", "3"] {
+                try await fixture.call("XADD", "bull:q:events", "*", "event", "completed", "jobId", id)
+            }
+            try await reading(reader) {
+                try await eventually("nothing is pending") {
+                    await pending(fixture) == 0 && seen.all.count { $0 == "1" } == 3
+                }
+            }
+            #expect(seen.all.count { $0 == "2" } == 2)
+            #expect(seen.all.count { $0 == "3" } == 1)
+        }
+    }
+
+    @Test func `what a dead reader left is taken over`() async throws {
+        try await Fixture.with { fixture in
+            try await work(fixture, 3)
+            try await fixture.call("XGROUP", "CREATE", "bull:q:events", "g", "0")
+            try await fixture.call(
+                "XREADGROUP", "GROUP", "g", "dead", "COUNT", "1000", "STREAMS", "bull:q:events", ">")
+            let seen = Record<String>()
+            let reader = try reader(fixture) {
+                $0.redeliverAfter = .milliseconds(300)
+            } handler: {
+                seen.append(text($0))
+            }
+            try await reading(reader) {
+                try await eventually("all came") { Set(seen.all).count == 3 }
+                try await eventually("all is acknowledged") { await pending(fixture) == 0 }
+            }
+            #expect(Set(seen.all) == ["completed 1 0", "failed 2 no", "completed 3 2"])
+        }
+    }
+
+    @Test func `terminal events that were trimmed are replayed`() async throws {
+        try await Fixture.with { fixture in
+            // A group from the very beginning that has not read yet.
+            try await fixture.call("XGROUP", "CREATE", "bull:q:events", "g", "0", "MKSTREAM")
+            try await work(fixture, 30)
+            try await fixture.call("XTRIM", "bull:q:events", "MAXLEN", "10")
+            let seen = Record<String>()
+            let reader = try reader(fixture) { seen.append(text($0)) }
+            try await reading(reader) {
+                try await eventually("all came") { Set(seen.all).count == 30 }
+                _ = try await fixture.producer().add("n", data: "{}", options: .init())
+                try await fixture.call("XADD", "bull:q:events", "*", "event", "completed", "jobId", "new")
+                try await eventually("and later ones") { seen.all.contains("completed new null") }
+            }
+            #expect(seen.all.contains("failed 2 no"))
+            #expect(try await fixture.call("EXISTS", "bull:q:events-replay:g").integer == 0)
+            #expect(seen.all.count { $0 == "completed new null" } == 1)
+        }
+    }
+
+    @Test func `a group that has read what was trimmed misses nothing`() async throws {
+        try await Fixture.with { fixture in
+            let seen = Record<String>()
+            let reader = try reader(fixture) { seen.append(text($0)) }
+            try await reading(reader) {
+                try await work(fixture, 5)
+                try await eventually("all came") { seen.count == 5 }
+                try await eventually("read") {
+                    await pending(fixture) == 0
+                }
+                try await fixture.call("XTRIM", "bull:q:events", "MAXLEN", "0")
+                try await fixture.call("XADD", "bull:q:events", "*", "event", "completed", "jobId", "new")
+                try await eventually("the new one came") { seen.count >= 6 }
+            }
+            #expect(seen.count == 6, "\(seen.all)")
+        }
+    }
+
+    @Test func `a lost group is made anew and terminal events are replayed`() async throws {
+        try await Fixture.with { fixture in
+            let seen = Record<String>()
+            let reader = try reader(fixture) { seen.append(text($0)) }
+            try await reading(reader) {
+                try await work(fixture, 5)
+                try await eventually("all came") { seen.count == 5 }
+                try await fixture.call("DEL", "bull:q:events")
+                try await eventually("they came again") { seen.count == 10 }
+                try await fixture.call("FLUSHALL")
+                try await work(fixture, 2)
+                try await eventually("it goes on") { seen.count >= 12 }
+            }
+            // At least once: the last one may come by replay and by the stream.
+            #expect(Set(seen.all[10...]) == ["completed 1 0", "failed 2 no"])
+        }
+    }
+}

@@ -1,0 +1,259 @@
+import Foundation
+import FunctionKit
+import JobHistory
+import Logging
+import NIOPosix
+import RedisClient
+import Synchronization
+import Testing
+
+@testable import Downloads
+
+/// Real Redis, real history, an object store in memory and a queue that notes what it is given.
+struct DownloadBench: Sendable {
+    let redis: RedisClient
+    let keyValue: SwitchedKeyValue
+    let history: SwitchedHistory
+    let objects = HookedObjects()
+    let queue = NotingQueue()
+    var settings = DownloadsConfiguration()
+
+    var store: JobStore { JobStore(keyValue, retention: settings.recordRetention) }
+
+    func context(
+        attempt: Int = 1, timeLimit: Duration = .seconds(60), reports: Reports? = nil
+    ) -> Context {
+        var sections = Settings()
+        sections[DownloadsConfiguration.self] = settings
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        return Context(
+            logger: logger, function: "test", requestID: "request-1", deadline: .now + timeLimit, attempt: attempt,
+            bindings: Bindings(
+                keyValue: keyValue, objects: objects, history: history, queues: queue, settings: sections),
+            reportProgress: reports.map { reports in { @Sendable json in reports.all.withLock { $0.append(json) } } })
+    }
+
+    /// A job as `initiate` leaves it.
+    func accept(_ ids: [Int64], onMissing: MissingFilePolicy = .skip, name: String? = nil) async throws -> JobRecord {
+        let text = """
+            {"file_ids":\(ids),"on_missing":"\(onMissing)"\(name.map { ",\"archive_name\":\"\($0)\"" } ?? "")}
+            """
+        return try await JobIntake(context()).accept(
+            DownloadRequest(.post(text), defaultPolicy: .skip))
+    }
+
+    func job(_ record: JobRecord, attempt: Int = 1, maxAttempts: Int = 3) -> QueueJob<DownloadTask> {
+        QueueJob(
+            id: record.id.description, name: "download", queue: DownloadTask.queue,
+            payload: DownloadTask(record, requestID: "r"), attempt: attempt, maxAttempts: maxAttempts, addedAt: .now)
+    }
+
+    func record(_ id: JobID) async throws -> JobRecord { try #require(try await store.load(id)) }
+
+    func row(_ id: JobID) async throws -> HistoryJob { try #require(try await history.find(id.description)) }
+
+    /// Runs a body with everything fresh, and ends all of it.
+    static func with<R>(_ body: (DownloadBench) async throws -> R) async throws -> R {
+        let folder = "/tmp/ferry-downloads-\(UInt64.random(in: 0...(.max)))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let server = Process()
+        server.executableURL = URL(fileURLWithPath: "/usr/bin/redis-server")
+        server.arguments = [
+            "--port", "0", "--unixsocket", folder + "/s", "--dir", folder, "--save", "", "--appendonly", "no",
+        ]
+        server.standardOutput = FileHandle.nullDevice
+        server.standardError = FileHandle.nullDevice
+        try server.run()
+        defer { kill(server.processIdentifier, SIGKILL) }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while !FileManager.default.fileExists(atPath: folder + "/s") {
+            try #require(ContinuousClock.now < deadline, "redis-server did not start")
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        var configuration = try RedisConfiguration(url: "unix:\(folder)/s")
+        configuration.commandTimeout = .seconds(20)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let client = RedisClient(configuration, group: group, logger: Logger(label: "test"))
+        let database = try SQLiteHistory(path: folder + "/history.sqlite")
+        let result: Result<R, any Error>
+        do {
+            result = .success(
+                try await body(
+                    DownloadBench(
+                        redis: client, keyValue: SwitchedKeyValue(client), history: SwitchedHistory(database))))
+        } catch {
+            result = .failure(error)
+        }
+        await database.close()
+        await client.close()
+        try await group.shutdownGracefully()
+        return try result.get()
+    }
+}
+
+/// What a worker reported to its queue.
+final class Reports: Sendable {
+    let all = Mutex<[String]>([])
+}
+
+struct StoreIsAway: Error, ClassifiedError {
+    var errorClass: ErrorClass { .network }
+    var isUnavailable: Bool { true }
+    var description: String { "10.0.0.7:6379 refused" }
+}
+
+/// Redis, until it is switched off.
+final class SwitchedKeyValue: KeyValueStore {
+    private let store: any KeyValueStore
+    /// Calls for which this is true fail without having been sent.
+    let fails = Mutex<@Sendable (_ script: String?) -> Bool>({ _ in false })
+
+    init(_ store: any KeyValueStore) { self.store = store }
+
+    func send(_ command: [String]) async throws -> RESPValue {
+        if fails.withLock({ $0(nil) }) { throw StoreIsAway() }
+        return try await store.send(command)
+    }
+
+    func evaluate(_ script: StoreScript, keys: [String], arguments: [String]) async throws -> RESPValue {
+        if fails.withLock({ $0(script.name) }) { throw StoreIsAway() }
+        return try await store.evaluate(script, keys: keys, arguments: arguments)
+    }
+
+    func check() async throws { try await store.check() }
+}
+
+/// The history, until some of its changes are switched off.
+final class SwitchedHistory: HistoryStore {
+    private let store: any HistoryStore
+    /// Changes to these states fail after they were made, as when an answer is lost.
+    let losesAnswers = Mutex<Set<String>>([])
+    /// Changes to these states fail.
+    let fails = Mutex<Set<String>>([])
+
+    init(_ store: any HistoryStore) { self.store = store }
+
+    func insert(_ job: HistoryJob) async throws {
+        if fails.withLock({ $0.contains("insert") }) { throw StoreIsAway() }
+        try await store.insert(job)
+    }
+
+    func update(_ id: String, round: Int, from states: Set<String>, change: HistoryChange) async throws -> Bool {
+        if fails.withLock({ $0.contains(change.status) }) { throw StoreIsAway() }
+        let result = try await store.update(id, round: round, from: states, change: change)
+        if losesAnswers.withLock({ $0.contains(change.status) }) { throw StoreIsAway() }
+        return result
+    }
+
+    func find(_ id: String) async throws -> HistoryJob? { try await store.find(id) }
+    func files(of id: String) async throws -> [HistoryFile] { try await store.files(of: id) }
+    func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool {
+        try await store.record(files, of: id, round: round)
+    }
+    func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
+        try await store.list(states: states, changedBefore: changedBefore, limit: limit)
+    }
+    func purge(createdBefore: Timestamp, limit: Int) async throws -> Int {
+        try await store.purge(createdBefore: createdBefore, limit: limit)
+    }
+    func check() async throws { try await store.check() }
+}
+
+/// An object store in memory, with a hook before an archive is written, and URLs that show what they were made of.
+final class HookedObjects: ObjectStore {
+    let inner = ArchiveFaultyStore()
+    let beforeWrite = Mutex<@Sendable (String) async throws -> Void>({ _ in })
+
+    var bucket: String { inner.bucket }
+
+    /// Adds a source file of so many bytes.
+    func add(_ id: Int64, _ count: Int = 1_000) {
+        inner.put("downloads/\(id).zip", ArchiveFixture.bytes(count, seed: UInt64(id)))
+    }
+
+    func write(_ key: String, body: ByteBuffer, contentType: String, checksum: UInt32?) async throws {
+        try await beforeWrite.withLock { $0 }(key)
+        try await inner.write(key, body: body, contentType: contentType, checksum: checksum)
+    }
+
+    func presignedURL(for key: String, expiresIn: Duration, fileName: String?) throws -> String {
+        "https://store/\(key)?expires=\(expiresIn.components.seconds)&name=\(fileName ?? "")"
+    }
+
+    func head(_ key: String) async throws -> ObjectInfo? { try await inner.head(key) }
+    func read(_ key: String, range: Range<Int64>?) async throws -> ObjectBody? {
+        try await inner.read(key, range: range)
+    }
+    func beginUpload(_ key: String, contentType: String) async throws -> ObjectUpload {
+        try await inner.beginUpload(key, contentType: contentType)
+    }
+    func uploadPart(_ upload: ObjectUpload, number: Int, body: [ByteBuffer]) async throws -> ObjectPart {
+        try await inner.uploadPart(upload, number: number, body: body)
+    }
+    func completeUpload(_ upload: ObjectUpload, parts: [ObjectPart]) async throws {
+        try await inner.completeUpload(upload, parts: parts)
+    }
+    func abortUpload(_ upload: ObjectUpload) async throws { try await inner.abortUpload(upload) }
+    func listUploads(prefix: String) async throws -> [ObjectUpload] { try await inner.listUploads(prefix: prefix) }
+    func delete(_ key: String) async throws { try await inner.delete(key) }
+    func list(prefix: String, after: String?, limit: Int) async throws -> [ObjectInfo] { [] }
+    func check() async throws { try await inner.check() }
+}
+
+/// A queue that keeps what is added.
+final class NotingQueue: QueueProvider, JobQueue {
+    struct Added: Sendable {
+        let queue: String
+        let data: String
+        let options: JobOptions
+    }
+
+    let added = Mutex<[Added]>([])
+    let isAway = Mutex(false)
+
+    func queue(_ name: String) throws -> any JobQueue { self }
+
+    func add(_ name: String, data: String, options: JobOptions) async throws -> JobAddition {
+        if isAway.withLock({ $0 }) { throw StoreIsAway() }
+        added.withLock { $0.append(Added(queue: DownloadTask.queue, data: data, options: options)) }
+        return JobAddition(id: options.id ?? "", isDuplicate: false)
+    }
+}
+
+extension Request {
+    static func post(_ body: String, type: String? = "application/json") -> Request {
+        Request(
+            method: .post, path: "/", headers: type.map { [.contentType: $0] } ?? [:], body: ByteBuffer(string: body))
+    }
+
+    static func get(_ id: String, headers: HTTPFields = [:]) -> Request {
+        Request(method: .get, path: "/", headers: headers, parameters: ["jobId": id])
+    }
+}
+
+/// The HTTP error that a call ends with.
+func httpError(_ body: () async throws -> some Any) async -> HTTPError? {
+    do {
+        _ = try await body()
+        return nil
+    } catch {
+        return error as? HTTPError
+    }
+}
+
+/// A JSON object as Foundation reads it.
+func object(_ text: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+}
+
+func object(_ response: Response) throws -> [String: Any] { try object(String(buffer: response.body)) }
+
+func eventually(_ condition: () async throws -> Bool) async throws {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while try await !condition() {
+        try #require(ContinuousClock.now < deadline, "the condition did not come true")
+        try await Task.sleep(for: .milliseconds(2))
+    }
+}

@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// The tool. Each sub-command is a file of its own.
+@main
+struct Ferry: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ferry",
+        abstract: "A function host for long-running downloads.",
+        discussion: """
+            A function is a folder with a function.json and Swift files. Ferry compiles it, loads it, and calls it for
+            HTTP requests or for a queue's jobs and events.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            Serve.self, Demo.self, Download.self, Build.self, List.self, Validate.self, ExportSDK.self, S3.self,
+        ])
+}

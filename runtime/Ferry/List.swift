@@ -1,0 +1,95 @@
+import ArgumentParser
+import FunctionKit
+import Host
+
+/// `ferry list`: the functions of a folder, with what calls them and how far they are.
+struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List functions.",
+        discussion: """
+            Shows each function with its trigger, its route or queue, its timeout and its state: built, stale (its
+            module is of other sources or another Ferry), not built, or error.
+
+            Examples:
+              ferry list
+              ferry list --json
+            """)
+
+    @Flag(help: "Print a JSON array.")
+    var json = false
+
+    @OptionGroup var folders: FolderOptions
+
+    func run() async throws {
+        let items = try await FunctionListing.list(folder: folders.functionsFolder, dataFolder: folders.dataFolder)
+        let output = Terminal.output
+        if json {
+            output.line(try JSON.text(items.map(Row.init)))
+            return
+        }
+        let rows = items.map(Row.init)
+        output.table(
+            ["NAME", "TRIGGER", "ROUTE OR QUEUE", "TIMEOUT", "STATE"], rows.map(\.cells), colours: rows.map(\.colour))
+        for problem in items.flatMap(\.problems) { Terminal.errors.problem(problem.problem) }
+    }
+
+    /// One function as it is printed.
+    private struct Row: Encodable {
+        struct Problem: Encodable {
+            let file: String
+            let line: Int?
+            let column: Int?
+            let reason: String
+        }
+
+        let name: String
+        let trigger: String?
+        let method: String?
+        let path: String?
+        let queue: String?
+        let on: String?
+        let timeoutMs: Int64?
+        let concurrency: Int?
+        let state: FunctionListing.State
+        let problems: [Problem]
+
+        init(_ item: FunctionListing.Item) {
+            name = item.name
+            state = item.state
+            concurrency = item.manifest?.concurrency
+            timeoutMs = item.manifest.map { manifest in
+                let (seconds, attoseconds) = manifest.timeout.components
+                return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+            }
+            problems = item.problems.map {
+                Problem(
+                    file: $0.problem.file, line: $0.problem.line, column: $0.problem.column, reason: $0.problem.reason)
+            }
+            switch item.manifest?.trigger {
+            case .http(let method, let path):
+                (trigger, self.method, self.path, queue, on) = ("http", method, path, nil, nil)
+            case .queue(let queue, let moment):
+                (trigger, method, path, self.queue, on) = ("queue", nil, nil, queue, moment.rawValue)
+            case nil:
+                (trigger, method, path, queue, on) = (nil, nil, nil, nil, nil)
+            }
+        }
+
+        var cells: [String] {
+            let target =
+                if let method, let path { "\(method) \(path)" } else if let queue, let on { "\(queue) \(on)" } else {
+                    "-"
+                }
+            let timeout = timeoutMs.map { $0 % 1000 == 0 ? "\($0 / 1000)s" : "\($0)ms" }
+            return [name, trigger ?? "-", target, timeout ?? "-", state.rawValue]
+        }
+
+        var colour: Terminal.Colour? {
+            switch state {
+            case .built: .green
+            case .stale, .notBuilt: .yellow
+            case .error: .red
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+import BullQueue
+import Downloads
+import Emulator
+import FunctionKit
+import Glibc
+import Host
+import JobHistory
+import Logging
+import NIOCore
+import NIOPosix
+import ObjectStorage
+import RedisClient
+import ServiceLifecycle
+
+/// Loads the functions, connects them with the stores, and serves their triggers.
+struct Core: Service {
+    let options: HostProcess.Options
+    let configuration: Configuration
+    let logger: Logger
+    let group: MultiThreadedEventLoopGroup
+    let redisURL: String
+    let localS3: LocalS3?
+    let companion: HostProcess.Companion?
+
+    func run() async throws {
+        // Locks are renewed on a loop that serves nothing else, so that no handler can keep it busy.
+        let lockGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        async let loading = FunctionRegistry.load(
+            folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
+        var redisConfiguration = try RedisConfiguration(url: redisURL)
+        redisConfiguration.commandTimeout = configuration.redis.commandTimeout
+        let redis = RedisClient(redisConfiguration, group: group, logger: logger)
+        let history = try SQLiteHistory(path: configuration.history.path ?? options.dataFolder + "/history.sqlite")
+        let objects = try await makeObjectStore()
+        let registry = try await loading
+        report(registry)
+
+        var settings = Settings()
+        settings[DownloadsConfiguration.self] = configuration.downloads
+        let queues = Queues(client: redis, prefix: configuration.queue.prefix, manifests: registry.manifests)
+        let bindings = Bindings(keyValue: redis, objects: objects, history: history, queues: queues, settings: settings)
+        let pool = HandlerPool { [logger] lost in
+            logger.error(
+                "a thread is lost: its handler is still running past its timeout",
+                metadata: [
+                    "function": "\(lost.function)", "request": "\(lost.requestID)",
+                    "running_for": "\(lost.runningFor)", "lost_threads": "\(lost.lostCount)",
+                ])
+        }
+        let loops = LoopExecutors(group)
+        let invocations = InvocationServices(logger: logger, bindings: bindings, pool: pool, loops: loops)
+        let runners = registry.functions.map { FunctionRunner($0, services: invocations) }
+        let health = HealthMonitor([
+            .init("storage") { try await objects.check() },
+            .init("redis") { try await redis.check() },
+            .init("history") { try await history.check() },
+        ])
+
+        let (listening, announce) = AsyncStream.makeStream(
+            of: [ListenAddress].self, bufferingPolicy: .bufferingNewest(1))
+        let server = try HTTPServer(
+            options: configuration.http, functions: runners, health: health, pool: pool, loops: loops, logger: logger
+        ) { addresses in
+            for address in addresses { LogOutput.announce("listening on \(address.url)") }
+            announce.yield(addresses)
+            announce.finish()
+        }
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
+        for runner in runners {
+            if let trigger = try QueueTrigger(
+                runner, settings: configuration.queue, client: redis, lockLoop: lockGroup.next(),
+                grace: configuration.http.drainTimeout, logger: logger)
+            {
+                services.append(.init(service: trigger))
+            }
+            if let trigger = try EventTrigger(runner, settings: configuration.queue, client: redis, logger: logger) {
+                services.append(.init(service: trigger))
+            }
+        }
+        services.append(.init(service: server))
+        if let companion {
+            let (localS3, configuration, dataFolder) = (localS3, configuration, options.dataFolder)
+            services.append(
+                .init(
+                    service: CompanionService {
+                        guard let addresses = await listening.first(where: { _ in true }) else { return }
+                        try await companion(
+                            HostProcess.Running(
+                                addresses: addresses, localS3: localS3, configuration: configuration,
+                                dataFolder: dataFolder))
+                    }, successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .gracefullyShutdownGroup))
+        }
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run())
+        } catch {
+            result = .failure(error)
+        }
+        // Owned by this call; every step has a bound, and must be made although the task may be cancelled by now.
+        await Task {
+            await redis.close()
+            try? await objects.shutdown()
+            await history.close()
+            pool.shutDown()
+            try? await lockGroup.shutdownGracefully()
+        }.value
+        try result.get()
+    }
+
+    private func makeObjectStore() async throws -> S3ObjectStore {
+        let storage = configuration.storage
+        let endpoint: S3Endpoint
+        let credentials: S3Credentials
+        if let localS3 {
+            endpoint = try S3Endpoint(try await localS3.waitUntilServing())
+            credentials = localS3.credentials
+        } else {
+            endpoint = try S3Endpoint(storage.endpoint ?? "")
+            credentials = try S3Credentials.resolve(
+                accessKeyID: storage.accessKeyID, secretAccessKey: storage.secretAccessKey.map { S3Secret($0.value) },
+                sessionToken: storage.sessionToken.map { S3Secret($0.value) })
+        }
+        let addressing: S3Addressing =
+            switch storage.addressing {
+            case .path: .path
+            case .virtualHost: .virtualHost
+            }
+        return S3ObjectStore(
+            try S3Configuration(
+                bucket: storage.bucket, region: storage.region, endpoint: endpoint,
+                publicEndpoint: try storage.publicEndpoint.map { try S3Endpoint($0) }, addressing: addressing,
+                credentials: credentials, timeout: storage.timeout,
+                retry: S3RetryPolicy(
+                    attemptCount: storage.attempts, baseDelay: storage.retryDelay, maximumDelay: storage.retryMaxDelay)),
+            eventLoopGroup: group, logger: logger)
+    }
+
+    private func report(_ registry: FunctionRegistry) {
+        for problem in registry.problems { LogOutput.problem(problem) }
+        for function in registry.functions {
+            let target =
+                switch function.manifest.trigger {
+                case .http(let method, let path): "\(method) \(path)"
+                case .queue(let queue, let moment): "queue \(queue), \(moment.rawValue)"
+                }
+            LogOutput.announce("  \(function.name): \(target)")
+        }
+    }
+}
+
+/// A companion as a service.
+private struct CompanionService: Service {
+    let body: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown { try await body() }
+    }
+}
+
+extension ListenAddress {
+    /// The form in which a person opens it.
+    var url: String {
+        switch self {
+        case .tcp: "http://\(self)"
+        case .unix: description
+        }
+    }
+}

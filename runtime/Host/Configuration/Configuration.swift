@@ -1,0 +1,127 @@
+public import Downloads
+public import Logging
+
+/// The whole configuration, typed and checked: the defaults, then `config.json`, then the environment.
+public struct Configuration: Sendable {
+    /// Redis.
+    public struct Redis: Sendable {
+        /// `redis://`, `rediss://` or `unix:`; `nil` for the private server of the data folder.
+        public var url: Secret?
+        /// The time a command may take.
+        public var commandTimeout = Duration.seconds(5)
+        /// The redis-server to run privately; found on the PATH when `nil`.
+        public var server: String?
+    }
+
+    /// The S3-compatible store.
+    public struct Storage: Sendable {
+        /// How a bucket is named in a URL.
+        public enum Addressing: String, Sendable, CaseIterable {
+            /// `https://host/bucket/key`.
+            case path
+            /// `https://bucket.host/key`.
+            case virtualHost
+        }
+
+        /// The endpoint's URL; `nil` for the local endpoint of the data folder.
+        public var endpoint: String?
+        /// The endpoint's URL in presigned URLs where clients reach it by another name.
+        public var publicEndpoint: String?
+        /// The region.
+        public var region = "us-east-1"
+        /// The bucket.
+        public var bucket = "ferry"
+        /// How the bucket is named in URLs.
+        public var addressing = Addressing.path
+        /// The access key; the environment's or the credentials file's when `nil`.
+        public var accessKeyID: String?
+        /// The secret key.
+        public var secretAccessKey: Secret?
+        /// The session token of temporary credentials.
+        public var sessionToken: Secret?
+        /// The time one operation may take.
+        public var timeout = Duration.seconds(30)
+        /// The tries of one operation.
+        public var attempts = 3
+        /// The pause before the second try; it doubles from there.
+        public var retryDelay = Duration.seconds(1)
+        /// The longest pause between two tries.
+        public var retryMaxDelay = Duration.seconds(30)
+        /// The port of the local endpoint; 0 lets the system choose, and presigned URLs then end with the process.
+        public var port = 9000
+    }
+
+    /// The durable history.
+    public struct History: Sendable {
+        /// The SQLite file; `history.sqlite` in the data folder when `nil`.
+        public var path: String?
+    }
+
+    /// The queues.
+    public struct Queue: Sendable {
+        /// What the keys begin with.
+        public var prefix = "bull"
+        /// How long a lock holds without renewal.
+        public var lockDuration = Duration.seconds(8)
+        /// How often each worker checks for jobs whose worker is lost.
+        public var stalledCheck = Duration.seconds(3)
+        /// The shortest time between two such checks of all workers.
+        public var stalledGate = Duration.milliseconds(2500)
+        /// How often a job's worker may be lost before the job fails.
+        public var maxStalledCount = 1
+    }
+
+    /// What is logged.
+    public struct Log: Sendable {
+        /// How a line looks.
+        public enum Format: String, Sendable, CaseIterable {
+            /// For people.
+            case text
+            /// One JSON object a line.
+            case json
+        }
+
+        /// The least level that is logged.
+        public var level = Logger.Level.info
+        /// How a line looks.
+        public var format = Format.text
+    }
+
+    /// The HTTP server.
+    public var http = HTTPServerOptions()
+    /// The event loops; as many as the machine has cores when `nil`.
+    public var loopCount: Int?
+    /// Redis.
+    public var redis = Redis()
+    /// The S3-compatible store.
+    public var storage = Storage()
+    /// The durable history.
+    public var history = History()
+    /// The queues.
+    public var queue = Queue()
+    /// What is logged.
+    public var log = Log()
+    /// The download functions.
+    public var downloads = DownloadsConfiguration()
+
+    /// The defaults.
+    public init() {}
+}
+
+/// A text that does not print itself.
+public struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The text.
+    public let value: String
+
+    /// Wraps a text.
+    public init(_ value: String) { self.value = value }
+
+    /// `<redacted>`.
+    public var description: String { "<redacted>" }
+
+    /// `<redacted>`.
+    public var debugDescription: String { "<redacted>" }
+
+    /// Nothing.
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}

@@ -1,0 +1,71 @@
+internal import FunctionKit
+internal import NIOCore
+
+/// One request on its way to its answer. Belongs to its connection's loop.
+final class Exchange {
+    /// How far the handler is.
+    enum Stage {
+        /// Not called yet, or there is none.
+        case none
+        /// It waits for a slot of its function.
+        case waiting(ConcurrencyGate.Ticket, FunctionRunner, Request)
+        case running(Task<Void, Never>)
+    }
+
+    /// What will answer.
+    enum Plan {
+        case answer(Response)
+        case failure(HTTPError)
+        case call(Endpoint, parameters: [String: String])
+    }
+
+    /// Counts the connection's requests, so that a late result finds out that nobody waits for it.
+    let number: UInt64
+    let head: RequestHead
+    let requestID: String
+    let startedAt: NIODeadline
+    let plan: Plan
+    /// The client's address, behind trusted proxies too.
+    var remoteAddress: String
+    /// Whether a trusted proxy says that its client came by https.
+    var isSecure = false
+    var body = ByteBuffer()
+    /// When the whole body must have come.
+    var bodyDeadline = NIODeadline.distantFuture
+    /// When the handler's time ends, once it has begun.
+    var deadline: ContinuousClock.Instant?
+    var stage = Stage.none
+
+    init(
+        number: UInt64, head: RequestHead, requestID: String, startedAt: NIODeadline, remoteAddress: String, plan: Plan
+    ) {
+        self.number = number
+        self.head = head
+        self.requestID = requestID
+        self.startedAt = startedAt
+        self.remoteAddress = remoteAddress
+        self.plan = plan
+    }
+
+    /// Whether the answer is known before the body has come.
+    var isAnswered: Bool {
+        switch plan {
+        case .answer, .failure: true
+        case .call: false
+        }
+    }
+
+    var maxBodyBytes: Int {
+        switch plan {
+        case .answer, .failure: HTTPConnection.discardedBodyBytes
+        case .call(let endpoint, _): endpoint.maxBodyBytes
+        }
+    }
+
+    var functionName: String? {
+        switch plan {
+        case .answer, .failure: nil
+        case .call(let endpoint, _): endpoint.name
+        }
+    }
+}

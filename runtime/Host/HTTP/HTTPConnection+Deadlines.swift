@@ -1,0 +1,71 @@
+internal import FunctionKit
+internal import Logging
+internal import NIOCore
+
+extension HTTPConnection {
+    /// Ends what takes too long.
+    func endPhase(_ now: NIODeadline) {
+        switch phase {
+        case .idle, .lingering:
+            if unsentBytes > 0 { watchSlowReader(now) } else { context?.close(promise: nil) }
+        case .head, .body:
+            fail(ErrorResponse.requestTimeout)
+        case .running:
+            if isInputClosed {
+                abandonExchange()
+                context?.close(promise: nil)
+            } else {
+                timeOut()
+            }
+        case .closed: break
+        }
+    }
+
+    /// Gives a client that takes what waits for it more time, and closes on one that does not.
+    private func watchSlowReader(_ now: NIODeadline) {
+        let unsent = unsentBytes
+        if stalledBytes == 0 || unsent < stalledBytes {
+            stalledBytes = unsent
+            loop.timers.set(self, to: now + TimeAmount(server.options.writePauseTimeout))
+        } else {
+            server.logger.debug("a client does not read", metadata: ["remote": "\(peerAddress)"])
+            context?.close(promise: nil)
+        }
+    }
+
+    /// Answers in place of a handler that takes too long, or that could not even be started.
+    private func timeOut() {
+        guard let exchange else { return }
+        switch exchange.stage {
+        case .waiting:
+            stop(exchange)
+            fail(ErrorResponse.saturated, closes: false)
+        case .running, .none:
+            stop(exchange)
+            server.logger.warning(
+                "a function ran past its timeout",
+                metadata: [
+                    "function": "\(exchange.functionName ?? "-")", "request_id": "\(exchange.requestID)",
+                ])
+            fail(ErrorResponse.timedOut, closes: false)
+        }
+    }
+
+    /// Drops the current request: its client is gone.
+    func abandonExchange() {
+        guard let exchange else { return }
+        self.exchange = nil
+        stop(exchange)
+        // 499 as nginx has it: the client closed the connection before its answer.
+        logAccess(exchange, status: 499, bytes: 0, .now())
+    }
+
+    /// Cancels the handler, or gives its place in the queue up.
+    private func stop(_ exchange: Exchange) {
+        switch exchange.stage {
+        case .none: break
+        case .waiting(let ticket, let runner, _): runner.gate.cancel(ticket)
+        case .running(let task): task.cancel()
+        }
+    }
+}

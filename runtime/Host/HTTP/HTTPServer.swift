@@ -1,0 +1,165 @@
+internal import FunctionKit
+internal import Glibc
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+public import ServiceLifecycle
+
+/// The HTTP server: listens, serves the functions' routes and the host's own, and drains at shutdown.
+///
+/// At graceful shutdown readiness turns 503, listening ends, connections without a request close, and the others close
+/// after their next answer. What has not ended after ``HTTPServerOptions/drainTimeout`` is cancelled and logged. When the
+/// task is cancelled, that happens at once.
+public final class HTTPServer: Service {
+    private let core: ServerCore
+    private let router: Router<Endpoint>
+    private let loops: LoopExecutors
+    private let onListening: @Sendable ([ListenAddress]) -> Void
+
+    /// Makes a server; it does nothing before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - options: Addresses, limits and times.
+    ///   - functions: The functions; those without an HTTP trigger are passed over.
+    ///   - hostRoutes: Further routes of the host's.
+    ///   - health: What `/health` asks.
+    ///   - pool: The pool whose lost threads turn readiness 503.
+    ///   - loops: The loops that serve connections.
+    ///   - logger: For the access log and for what goes wrong.
+    ///   - onListening: Told once where the server listens, with the ports that the system chose.
+    /// - Throws: ``RouteConflict`` when two routes are equal.
+    public init(
+        options: HTTPServerOptions = HTTPServerOptions(), functions: [FunctionRunner], hostRoutes: [HostRoute] = [],
+        health: HealthMonitor, pool: HandlerPool, loops: LoopExecutors, logger: Logger,
+        onListening: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
+    ) throws(RouteConflict) {
+        let core = ServerCore(options: options, logger: logger)
+        let healthRoutes = HealthRoutes.make(health, logger: logger) {
+            if core.isDraining { return ("draining", "The process is shutting down.") }
+            if pool.isExhausted { return ("threads_lost", "Too many handlers run past their timeouts.") }
+            return nil
+        }
+        self.core = core
+        self.loops = loops
+        self.onListening = onListening
+        router = try Router(functions: functions, hostRoutes: healthRoutes + hostRoutes)
+    }
+
+    /// Listens and serves until shutdown.
+    ///
+    /// - Throws: ``ListenError`` when it cannot listen.
+    public func run() async throws {
+        var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
+        for executor in loops.all {
+            let router = router
+            states[ObjectIdentifier(executor.eventLoop)] = try await executor.eventLoop.submit {
+                NIOLoopBound(LoopState(executor, router: router), eventLoop: executor.eventLoop)
+            }.get()
+        }
+        let listeners = try await listen(states)
+        onListening(listeners.compactMap { ListenAddress($0.localAddress) })
+        let grace: Duration
+        do {
+            try await gracefulShutdown()
+            grace = core.options.drainTimeout
+        } catch {
+            // Cancelled: there is no time for a graceful end.
+            grace = .zero
+        }
+        await stop(listeners, Array(states.values), grace: grace)
+    }
+
+    private func listen(_ states: [ObjectIdentifier: NIOLoopBound<LoopState>]) async throws -> [any Channel] {
+        var listeners: [any Channel] = []
+        var missing: ListenError?
+        do {
+            for address in core.options.addresses {
+                do {
+                    listeners.append(try await bind(address, states))
+                } catch let error as IOError where [EADDRNOTAVAIL, EAFNOSUPPORT].contains(error.errnoCode) {
+                    // The machine lacks this address, for example all of IPv6.
+                    missing = ListenError(address: address, reason: String(cString: strerror(error.errnoCode)))
+                } catch let error as IOError {
+                    throw ListenError(address: address, reason: String(cString: strerror(error.errnoCode)))
+                } catch {
+                    throw ListenError(address: address, reason: "\(error)")
+                }
+            }
+            if let missing {
+                if listeners.isEmpty { throw missing }
+                core.logger.warning("an address is left out", metadata: ["reason": "\(missing)"])
+            }
+        } catch {
+            await close(listeners)
+            throw error
+        }
+        return listeners
+    }
+
+    private func bind(
+        _ address: ListenAddress, _ states: [ObjectIdentifier: NIOLoopBound<LoopState>]
+    ) async throws -> any Channel {
+        let core = core
+        var bootstrap = ServerBootstrap(group: loops.all[0].eventLoop, childGroup: loops.group)
+            .serverChannelOption(.backlog, value: CInt(core.options.backlog))
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // Small buffers: a connection keeps its own between requests.
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16_384)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let state = states[ObjectIdentifier(channel.eventLoop)] else { return }
+                    try channel.pipeline.syncOperations.addHandler(HTTPConnection(core, state.value))
+                }
+            }
+        switch address {
+        case .tcp(let host, let port):
+            if host == "::" {
+                // It stands for IPv6 alone, so that 0.0.0.0 beside it is no conflict.
+                bootstrap = bootstrap.serverChannelOption(
+                    ChannelOptions.socket(IPPROTO_IPV6, IPV6_V6ONLY), value: 1)
+            }
+            return try await bootstrap.bind(host: host, port: port).get()
+        case .unix(let path):
+            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        }
+    }
+
+    private func stop(_ listeners: [any Channel], _ states: [NIOLoopBound<LoopState>], grace: Duration) async {
+        core.beginDraining()
+        await close(listeners)
+        forEachConnection(states) { $0.drain() }
+        let timer = loops.all[0].eventLoop
+        if await core.waitUntilEmpty(within: grace, timer: timer) { return }
+        forEachConnection(states) { $0.cut() }
+        if await !core.waitUntilEmpty(within: .seconds(1), timer: timer) {
+            core.logger.warning("connections are left open")
+        }
+    }
+
+    private func forEachConnection(
+        _ states: [NIOLoopBound<LoopState>], _ body: @escaping @Sendable (HTTPConnection) -> Void
+    ) {
+        for state in states {
+            state.eventLoop.execute {
+                for entry in state.value.timers.entries {
+                    if let connection = entry as? HTTPConnection { body(connection) }
+                }
+            }
+        }
+    }
+
+    private func close(_ listeners: [any Channel]) async {
+        for listener in listeners {
+            let address = ListenAddress(listener.localAddress)
+            do {
+                try await listener.close()
+            } catch {
+                core.logger.debug("a listener was closed already", metadata: ["error": "\(error)"])
+            }
+            if case .unix(let path) = address { unlink(path) }
+        }
+    }
+}

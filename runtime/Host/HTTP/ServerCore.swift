@@ -1,0 +1,52 @@
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+/// What all connections of a server share.
+final class ServerCore: Sendable {
+    let options: HTTPServerOptions
+    let logger: Logger
+    private let draining = Atomic(false)
+    private let connectionCount = Atomic(0)
+    private let freedMemory = FreedMemory()
+    private let emptied = Mutex<OneShot<Bool>?>(nil)
+
+    init(options: HTTPServerOptions, logger: Logger) {
+        self.options = options
+        self.logger = logger
+    }
+
+    /// Whether the server is shutting down: each connection ends with its next answer.
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    func beginDraining() { draining.store(true, ordering: .sequentiallyConsistent) }
+
+    /// Counts a connection.
+    ///
+    /// - Returns: How many there are now.
+    func connectionOpened() -> Int {
+        let count = connectionCount.add(1, ordering: .relaxed).newValue
+        freedMemory.connectionsGrew(to: count)
+        return count
+    }
+
+    func connectionClosed(on loop: any EventLoop) {
+        let count = connectionCount.subtract(1, ordering: .sequentiallyConsistent).newValue
+        freedMemory.connectionsShrank(to: count, on: loop)
+        guard count == 0, isDraining else { return }
+        emptied.withLock { $0 }?.set(true)
+    }
+
+    /// Waits until no connection is left.
+    ///
+    /// - Returns: `false` when the time ended before.
+    func waitUntilEmpty(within time: Duration, timer loop: any EventLoop) async -> Bool {
+        let outcome = OneShot<Bool>()
+        emptied.withLock { $0 = outcome }
+        if connectionCount.load(ordering: .sequentiallyConsistent) == 0 { outcome.set(true) }
+        let timer = loop.scheduleTask(in: TimeAmount(time)) { outcome.set(false) }
+        let isEmpty = await outcome.value()
+        timer.cancel()
+        return isEmpty
+    }
+}

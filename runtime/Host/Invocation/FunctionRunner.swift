@@ -1,0 +1,160 @@
+public import FunctionKit
+internal import Logging
+internal import NIOCore
+
+/// Runs one function within its limits: how many at once, how many wait, how long each may take, and where.
+public final class FunctionRunner: Sendable {
+    /// The function.
+    public let function: LoadedFunction
+    let gate: ConcurrencyGate
+    private let services: InvocationServices
+
+    /// Makes the runner; one for each function of the process.
+    public init(_ function: LoadedFunction, services: InvocationServices) {
+        self.function = function
+        self.services = services
+        gate = ConcurrencyGate(limit: function.manifest.concurrency, queueLimit: function.manifest.queueLimit)
+    }
+
+    /// How many invocations run, and how many wait. One whose time has ended runs until its handler returns.
+    public var counts: (running: Int, waiting: Int) { gate.counts }
+
+    /// Runs one invocation of a queue's handler, waiting for a slot in order of arrival.
+    ///
+    /// The caller gets its answer in time also when the handler heeds no cancellation; the slot stays taken until the
+    /// handler returns.
+    ///
+    /// - Parameters:
+    ///   - requestID: The request's or job's id, for the context and the log.
+    ///   - attempt: The job's attempt, from 1.
+    ///   - traceParent: The trace context that came with the job.
+    ///   - timeout: The time for waiting and running; the manifest's when `nil`.
+    ///   - reportProgress: Takes the job's progress as JSON text.
+    ///   - body: Calls the handler.
+    /// - Returns: What `body` returns.
+    /// - Throws: ``InvocationError``.
+    /// - Cancellation: throws ``InvocationError/cancelled`` at once; the handler's task is cancelled.
+    public func run<Output: Sendable>(
+        requestID: String, attempt: Int = 1, traceParent: String? = nil, timeout: Duration? = nil,
+        reportProgress: (@Sendable (String) async throws -> Void)? = nil,
+        _ body: @escaping @Sendable (Context) async throws -> Output
+    ) async throws(InvocationError) -> Output {
+        let timeout = timeout ?? function.manifest.timeout
+        let deadline = ContinuousClock.now + timeout
+        let loop = services.loops.executor(for: requestID)
+        try await enter(deadline: deadline, loop: loop.eventLoop)
+
+        let context = makeContext(
+            requestID: requestID, deadline: deadline, attempt: attempt, traceParent: traceParent,
+            reportProgress: reportProgress)
+        let outcome = OneShot<Result<Output, InvocationError>>()
+        // Owner: this call, which cancels it on timeout and cancellation; it ends when the handler returns.
+        let task = Task(executorPreference: executor(on: loop, requestID: requestID, deadline: deadline)) {
+            let result: Result<Output, InvocationError>
+            do {
+                result = .success(try await body(context))
+            } catch {
+                result = .failure(.handler(error))
+            }
+            self.gate.leave()
+            if !outcome.set(result) { self.logLateEnd(context) }
+        }
+        let timer = loop.eventLoop.scheduleTask(in: TimeAmount(deadline - .now)) {
+            if outcome.set(.failure(.timedOut)) { task.cancel() }
+        }
+        let result = await withTaskCancellationHandler {
+            await outcome.value()
+        } onCancel: {
+            if outcome.set(.failure(.cancelled)) { task.cancel() }
+        }
+        timer.cancel()
+        return try result.get()
+    }
+
+    /// Takes a slot, waiting for it until the deadline.
+    private func enter(deadline: ContinuousClock.Instant, loop: any EventLoop) async throws(InvocationError) {
+        let entry = OneShot<InvocationError?>()
+        switch gate.enter(granted: { { if !entry.set(nil) { self.gate.leave() } } }) {
+        case .entered: return
+        case .turnedAway: throw .saturated
+        case .waiting(let ticket):
+            let timer = loop.scheduleTask(in: TimeAmount(deadline - .now)) {
+                if entry.set(.timedOut) { self.gate.cancel(ticket) }
+            }
+            let failure = await withTaskCancellationHandler {
+                await entry.value()
+            } onCancel: {
+                if entry.set(.cancelled) { self.gate.cancel(ticket) }
+            }
+            timer.cancel()
+            if let failure { throw failure }
+        }
+    }
+
+    /// Starts the handler for a request whose slot is taken. On the loop's executor it starts before this returns.
+    ///
+    /// - Parameters:
+    ///   - handler: The function's handler.
+    ///   - request: The request.
+    ///   - deadline: When the caller stops waiting; the caller keeps watch and cancels the task.
+    ///   - loop: The connection's loop.
+    ///   - traceParent: The trace context that came with the request.
+    ///   - ended: Called once with the outcome, on any thread, after the slot is free again.
+    /// - Returns: The handler's task.
+    func start(
+        _ handler: @escaping @Sendable (Request, Context) async throws -> Response, _ request: Request,
+        deadline: ContinuousClock.Instant, loop: LoopExecutor, traceParent: String?,
+        ended: @escaping @Sendable (Result<Response, any Error>) -> Void
+    ) -> Task<Void, Never> {
+        let context = makeContext(requestID: request.id, deadline: deadline, traceParent: traceParent)
+        let operation: @Sendable () async -> Void = {
+            let result: Result<Response, any Error>
+            do {
+                result = .success(try await handler(request, context))
+            } catch {
+                result = .failure(error)
+            }
+            self.gate.leave()
+            if Task.isCancelled { self.logLateEnd(context) }
+            ended(result)
+        }
+        // Owner: the connection, which cancels it; it ends when the handler returns.
+        switch function.manifest.executor {
+        case .loop:
+            // The caller is on the loop, so the handler's first step needs no hop.
+            return Task.immediate(executorPreference: loop) { await operation() }
+        case .pool:
+            let executor = executor(on: loop, requestID: request.id, deadline: deadline)
+            return Task(executorPreference: executor) { await operation() }
+        }
+    }
+
+    private func executor(
+        on loop: LoopExecutor, requestID: String, deadline: ContinuousClock.Instant
+    ) -> any TaskExecutor {
+        switch function.manifest.executor {
+        case .loop: loop
+        case .pool:
+            PoolExecutor(services.pool, function: function.name, requestID: requestID, deadline: deadline)
+        }
+    }
+
+    private func makeContext(
+        requestID: String, deadline: ContinuousClock.Instant, attempt: Int = 1, traceParent: String?,
+        reportProgress: (@Sendable (String) async throws -> Void)? = nil
+    ) -> Context {
+        let logger = Logger(label: services.logger.label) { _ in
+            InvocationLogHandler(
+                services.logger.handler, function: function.name, requestID: requestID, attempt: attempt)
+        }
+        return Context(
+            logger: logger, function: function.name, requestID: requestID, deadline: deadline, attempt: attempt,
+            traceParent: traceParent, bindings: services.bindings, reportProgress: reportProgress)
+    }
+
+    private func logLateEnd(_ context: Context) {
+        context.logger.notice(
+            "a cancelled invocation has ended", metadata: ["past_deadline": "\(ContinuousClock.now - context.deadline)"]
+        )
+    }
+}

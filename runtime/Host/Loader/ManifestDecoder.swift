@@ -1,0 +1,150 @@
+/// Reads `function.json`, strictly: every problem is reported in one go, each with its line.
+public struct ManifestDecoder: Sendable {
+    /// What a manifest that was read says, and what is wrong with it.
+    public struct Result: Sendable {
+        /// The manifest, or `nil` when there is any problem.
+        public let manifest: FunctionManifest?
+        /// Every problem, in the order of the file.
+        public let problems: [FileProblem]
+        /// Where the handler's name stands, for problems that only the sources show.
+        public let handlerPosition: PositionedJSON.Position?
+    }
+
+    private static let keys = [
+        "http", "queue", "on", "handler", "timeout", "concurrency", "queueLimit", "executor", "maxBody", "retry",
+    ]
+    private static let reserved = [
+        "sse", "websocket", "schedule", "timezone", "cloudevents", "rateLimit", "auth", "description", "request",
+        "responses",
+    ]
+    private static let reservedReasons = Dictionary(
+        uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
+
+    /// Makes a decoder.
+    public init() {}
+
+    /// Reads a manifest.
+    ///
+    /// - Parameters:
+    ///   - bytes: The file's contents.
+    ///   - file: The file's path, for messages.
+    /// - Returns: The manifest, or its problems.
+    public func decode(_ bytes: [UInt8], file: String) -> Result {
+        let json: PositionedJSON
+        do {
+            json = try PositionedJSON.parse(bytes)
+        } catch {
+            return Result(manifest: nil, problems: [FileProblem(error, in: file)], handlerPosition: nil)
+        }
+        var reader = StrictReader()
+        let manifest = read(json, &reader)
+        return Result(
+            manifest: reader.problems.isEmpty ? manifest : nil, problems: FileProblem.problems(of: reader, in: file),
+            handlerPosition: json["handler"]?.position)
+    }
+
+    private func read(_ json: PositionedJSON, _ reader: inout StrictReader) -> FunctionManifest? {
+        guard let root = reader.object(json, keys: Self.keys, reserved: Self.reservedReasons) else { return nil }
+        let trigger = trigger(root, &reader)
+        let handler = handler(root, &reader)
+        let timeout = reader.duration(root, "timeout", in: .milliseconds(1)...(.seconds(86_400)))
+        let concurrency = reader.integer(root, "concurrency", in: 1...10_000)
+        let queueLimit = reader.integer(root, "queueLimit", in: 0...1_000_000)
+        let executor: FunctionManifest.Executor? = reader.choice(root, "executor")
+        let maxBody = reader.byteCount(root, "maxBody", in: 0...(1 << 30))
+        let retry = retry(root, &reader)
+        guard let trigger else { return nil }
+
+        switch trigger {
+        case .http:
+            misplaced(root, ["retry"], "has a meaning only with \"on\": \"process\"", &reader)
+        case .queue(_, let moment):
+            misplaced(root, ["maxBody", "queueLimit"], "has a meaning only with \"http\"", &reader)
+            if moment != .process {
+                misplaced(root, ["retry"], "has a meaning only with \"on\": \"process\"", &reader)
+            }
+        }
+        return FunctionManifest(
+            trigger: trigger, handler: handler, timeout: timeout, concurrency: concurrency, queueLimit: queueLimit,
+            executor: executor ?? .pool, maxBodyBytes: maxBody ?? 1 << 20, retry: retry)
+    }
+
+    private func trigger(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
+        let http = reader.string(root, "http")
+        let queue = reader.string(root, "queue")
+        let moment: FunctionManifest.QueueMoment? = reader.choice(root, "on", aliases: ["complete": .completed])
+        var pattern: RoutePattern?
+        if let http, let json = root.json["http"] {
+            do {
+                pattern = try RoutePattern(http)
+            } catch {
+                reader.report(json, "http", error.reason)
+            }
+        }
+        if let queue, let json = root.json["queue"] { check(queue: queue, json, &reader) }
+
+        switch (root.json["http"], root.json["queue"]) {
+        case (nil, nil):
+            if let on = root.json["on"] {
+                reader.report(on, "on", "has a meaning only beside \"queue\"")
+            } else if !Self.reserved.contains(where: { root.json[$0] != nil }) {
+                reader.report(
+                    root.json, "", "a trigger is missing: \"http\": \"METHOD /path\", or \"queue\": NAME with \"on\"")
+            }
+            return nil
+        case (.some, let other?):
+            reader.report(other, "queue", "cannot stand beside \"http\": a function has one trigger")
+            return nil
+        case (.some, nil):
+            if let on = root.json["on"] { reader.report(on, "on", "has a meaning only beside \"queue\"") }
+            return pattern.map { .http(method: $0.method, path: $0.path) }
+        case (nil, let json?):
+            if root.json["on"] == nil {
+                reader.report(
+                    json, "queue", "needs \"on\" beside it: \"process\", \"progress\", \"completed\" or \"failed\"")
+            }
+            guard let queue, let moment else { return nil }
+            return .queue(name: queue, on: moment)
+        }
+    }
+
+    private func check(queue name: String, _ json: PositionedJSON, _ reader: inout StrictReader) {
+        let isVisible = name.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F }
+        if name.isEmpty || name.utf8.count > 128 || name.contains(":") || !isVisible {
+            reader.report(json, "queue", "must be a name of 1…128 bytes without colons, spaces and control characters")
+        }
+    }
+
+    private func handler(_ root: StrictReader.Object, _ reader: inout StrictReader) -> String? {
+        reader.value(root, "handler", "the name of a Swift type, such as \"Hello\" or \"Pages.Hello\"") { json in
+            guard let name = json.string, !name.isEmpty else { return nil }
+            let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+            return parts.allSatisfy(SwiftTokens.isIdentifier) ? name : nil
+        }
+    }
+
+    private func retry(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Retry {
+        enum Backoff: String, CaseIterable {
+            case exponential
+            case fixed
+        }
+        var retry = FunctionManifest.Retry()
+        guard let object = reader.object(root, "retry", keys: ["attempts", "backoff", "delay", "jitter"]) else {
+            return retry
+        }
+        retry.attempts = reader.integer(object, "attempts", in: 1...1000) ?? retry.attempts
+        let backoff: Backoff? = reader.choice(object, "backoff")
+        retry.isExponential = backoff.map { $0 == .exponential } ?? retry.isExponential
+        retry.delay = reader.duration(object, "delay", in: .zero...(.seconds(86_400))) ?? retry.delay
+        retry.jitter = reader.number(object, "jitter", in: 0...1) ?? retry.jitter
+        return retry
+    }
+
+    private func misplaced(
+        _ root: StrictReader.Object, _ keys: [String], _ reason: String, _ reader: inout StrictReader
+    ) {
+        for key in keys {
+            if let json = root.json[key] { reader.report(json, key, reason) }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+internal import BullQueue
+internal import FunctionKit
+public import Logging
+public import RedisClient
+public import ServiceLifecycle
+
+/// Has the events of a queue handled by a `progress`, `completed` or `failed` function.
+///
+/// Processes with the same function share its events: each goes to one of them.
+public struct EventTrigger: Service {
+    private let reader: BullEventReader
+
+    /// Makes the trigger, or `nil` when the function handles no queue's events.
+    ///
+    /// - Parameters:
+    ///   - runner: Runs the function within its limits.
+    ///   - settings: The queues' prefix.
+    ///   - client: Redis; closed by the caller, after the trigger has ended.
+    ///   - logger: Gets failures of the handler.
+    /// - Throws: `BullError` when the queue's name is not valid.
+    public init?(_ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, logger: Logger) throws {
+        let manifest = runner.function.manifest
+        guard case .queue(let queue, let moment) = manifest.trigger, let kind = EventTrigger.kind(moment),
+            case .event(let handler) = runner.function.handler
+        else { return nil }
+        var options = BullEventReader.Options()
+        options.redeliverAfter = manifest.timeout + .seconds(30)
+        reader = try BullEventReader(
+            queue: queue, prefix: settings.prefix, group: "ferry-\(runner.function.name)", kinds: [kind],
+            options: options, client: client, logger: logger
+        ) { event in
+            try await runner.run(requestID: event.jobID) { context in try await handler(event, context) }
+        }
+    }
+
+    /// Reads until shutdown; the event being handled is the last one.
+    public func run() async throws {
+        try await cancelWhenGracefulShutdown { try await reader.run() }
+    }
+
+    private static func kind(_ moment: FunctionManifest.QueueMoment) -> QueueEvent.Kind? {
+        switch moment {
+        case .process: nil
+        case .progress: .progress
+        case .completed: .completed
+        case .failed: .failed
+        }
+    }
+}
