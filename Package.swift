@@ -16,9 +16,6 @@ let opensModules: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--export-dynamic
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
-let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
-let nioTestUtils = Target.Dependency.product(name: "NIOTestUtils", package: "swift-nio")
-let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -41,7 +38,7 @@ var targets: [Target] = [
         exclude: [], swiftSettings: settings),
     .target(
         name: "RedisClient",
-        dependencies: ["FunctionKit", "CHiredis", nioCore, nioPosix, nioSSL, nioConcurrency, logging, deque],
+        dependencies: ["FunctionKit", "CHiredis", nioCore, nioPosix, nioSSL, logging, deque],
         swiftSettings: settings),
     .target(
         name: "BullQueue", dependencies: ["FunctionKit", "RedisClient", nioCore, nioPosix, logging],
@@ -55,8 +52,8 @@ var targets: [Target] = [
     .target(
         name: "Host",
         dependencies: [
-            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory", "COpenSSL",
-            nioCore, nioPosix, nioHTTP1, nioConcurrency, logging, httpTypes, deque, serviceLifecycle,
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "COpenSSL", nioCore, nioPosix, logging, httpTypes,
+            deque, serviceLifecycle,
         ],
         path: "runtime/Host", swiftSettings: settings),
     .target(
@@ -97,11 +94,11 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         ["Downloads", "FunctionKit", "ZipArchive", "RedisClient", "JobHistory", nioCore, nioPosix, logging]
             + functionTargets
     ),
-    ("RedisClient", ["RedisClient", "FunctionKit", nioCore, nioPosix, nioEmbedded, nioTestUtils, logging]),
+    ("RedisClient", ["RedisClient", "FunctionKit", nioCore, nioPosix, "CHiredis", logging]),
     ("BullQueue", ["BullQueue", "RedisClient", "FunctionKit", nioCore, nioPosix, logging]),
     ("ObjectStorage", ["ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
-    ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, nioEmbedded, logging, httpTypes, serviceLifecycle]),
+    ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, logging, httpTypes, serviceLifecycle]),
     ("Emulator", ["Emulator", "ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
 ]
 for test in testDependencies {

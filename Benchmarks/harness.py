@@ -1,7 +1,8 @@
-"""What the benchmarks share: release builds, child processes, the line that tells a figure."""
+"""What the benchmarks share: release builds, programs of the system, the line that tells a figure."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -14,17 +15,31 @@ class Bench:
     def __init__(self, folder):
         self.folder = folder
         self.root = folder.parent
-        scratch = os.environ.get("SCRATCH")
-        self.scratch = os.path.abspath(scratch) if scratch else str(self.root / ".build-bench")
+        self.scratch = os.path.abspath(os.environ.get("SCRATCH") or self.root / ".build-release")
 
-    def build(self, product, package=None):
-        """Builds a product in release mode and gives its path; by default one of this package's, else e.g. bench.root's."""
-        package = package or self.folder
-        scratch = os.path.join(self.scratch, "bench" if package == self.folder else "root")
-        command = ["swift", "build", "-c", "release", "--package-path", str(package), "--scratch-path", scratch]
+    def ferry(self):
+        """The release build of the host: what FERRY names, else what `make build` makes."""
+        ready = os.environ.get("FERRY")
+        if ready:
+            return os.path.abspath(ready)
+        command = ["make", "--no-print-directory", "-C", str(self.root), "build", "CONFIG=release"]
+        self.check(command + [f"SCRATCH={self.scratch}"], stdout=sys.stderr)
+        return os.path.join(self.scratch, "release", "ferry")
+
+    def build(self, product):
+        """Builds a program of this package in release mode and gives its path."""
+        command = ["swift", "build", "-c", "release", "--package-path", str(self.folder)]
+        command += ["--scratch-path", os.path.join(self.scratch, "bench")]
         self.check(command + ["--product", product], stdout=sys.stderr)
         path = self.check(command + ["--show-bin-path"], stdout=subprocess.PIPE)
         return os.path.join(path.strip(), product)
+
+    def tool(self, name):
+        """Finds a program of the system, also where only root's PATH leads."""
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+        if not path:
+            raise BenchError(f"{name} was not found; scripts/setup bench installs it")
+        return path
 
     def check(self, command, timeout=3600, **options):
         """Runs a command to its end and gives its output, if it is a pipe; failure ends the benchmark."""
@@ -47,3 +62,7 @@ class Bench:
     def figure(self, name, value, unit, peer, ratio):
         """Prints a figure: the ratio is ours to the peer's."""
         print(f"bench {name} {value:.4g} {unit} vs {peer} {ratio:.3g}", flush=True)
+
+    def note(self, text):
+        """Prints what helps to read the figures."""
+        print(f"  note: {text}", file=sys.stderr, flush=True)

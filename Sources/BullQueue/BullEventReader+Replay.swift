@@ -39,6 +39,7 @@ extension BullEventReader {
     func replayFinished(after last: String?, before first: String?, lease: String? = nil) async throws(RedisError) {
         let from = last.flatMap(BullEventReader.milliseconds).map { $0 - BullEventReader.skewMs }
         let until = first.flatMap(BullEventReader.milliseconds).map { $0 + BullEventReader.skewMs }
+        var leased = ContinuousClock.now
         for kind in kinds where kind != .progress {
             let set = keys.finished(kind == .completed)
             var score = from.map(String.init) ?? "-inf"
@@ -60,14 +61,15 @@ extension BullEventReader {
                     }
                     seen.insert(id)
                     isNew = true
+                    if let lease, ContinuousClock.now - leased > .seconds(5) {
+                        leased = .now
+                        _ = try await client.send(
+                            RedisCommand(["SET", lease, consumer, "XX", "PX", BullEventReader.leaseMs]))
+                    }
                     try await replay(kind, id)
+                    if Task.isCancelled { throw RedisError(.cancelled, "the reader ends") }
                 }
-                if Task.isCancelled { throw RedisError(.cancelled, "the reader ends") }
                 guard isNew else { break }
-                if let lease {
-                    _ = try await client.send(
-                        RedisCommand(["SET", lease, consumer, "XX", "PX", BullEventReader.leaseMs]))
-                }
             }
         }
     }

@@ -78,7 +78,7 @@ struct Dispatcher {
                 cancelled = state.runs.values.map(\.task)
             }
             if case .handingBack(let until) = state.phase, until <= now {
-                for (number, run) in state.runs {
+                for (number, run) in state.runs where !run.hold.isLost {
                     run.hold.lose()
                     state.settlements.append(Settlement(job: run.job, run: number, operation: .handBack))
                 }

@@ -56,25 +56,30 @@ final class RedisConnection: @unchecked Sendable {
 
     func send(_ command: RedisCommand, timeout: TimeAmount) async throws(RedisError) -> RESPValue {
         let request = RedisRequest(.one(command), timeout: timeout)
-        return try await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                eventLoop.run { self.enqueue(request, .one(continuation)) }
-            }
-        } onCancel: {
-            eventLoop.run { self.cancel(request) }
-        }.get()
+        return try await reply(to: request, isolation: #isolation) { .one($0) }.get()
     }
 
     func pipeline(_ commands: [RedisCommand], timeout: TimeAmount) async throws(RedisError) -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
         let request = RedisRequest(.many(commands), timeout: timeout)
-        return try await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                eventLoop.run { self.enqueue(request, .many(continuation)) }
+        return try await reply(to: request, isolation: #isolation) { .many($0) }.get()
+    }
+
+    /// Waits on the caller's own executor: the operation of `withTaskCancellationHandler` runs on Swift's global pool
+    /// unless it captures an isolation, and a caller on an event loop must not depend on that pool.
+    private func reply<Reply: Sendable>(
+        to request: RedisRequest, isolation: isolated (any Actor)?,
+        _ waiter: (CheckedContinuation<Result<Reply, RedisError>, Never>) -> RedisRequest.Waiter
+    ) async -> Result<Reply, RedisError> {
+        await withTaskCancellationHandler {
+            _ = isolation
+            return await withCheckedContinuation { continuation in
+                let waiter = waiter(continuation)
+                eventLoop.run { self.enqueue(request, waiter) }
             }
         } onCancel: {
             eventLoop.run { self.cancel(request) }
-        }.get()
+        }
     }
 
     /// Ends all waiting calls now, and with them the connection if one of them was sent.

@@ -81,11 +81,14 @@ import Testing
 
     @Test func initiateQueuesAlsoWhenItsCallerHasGone() async throws {
         try await DownloadBench.with { bench in
-            let task = Task { try await Initiate().handle(.post(#"{"file_ids":[70000]}"#), bench.context()) }
-            task.cancel()
-            _ = try? await task.value
+            for turn in 0..<40 {
+                let task = Task { try await Initiate().handle(.post(#"{"file_ids":[70000]}"#), bench.context()) }
+                try await Task.sleep(for: .microseconds(turn * 20))
+                task.cancel()
+                _ = try? await task.value
+            }
             let rows = try await bench.history.list(
-                states: ["queued"], changedBefore: .now + .seconds(60), limit: 10)
+                states: ["queued"], changedBefore: .now + .seconds(60), limit: 100)
             // Either nothing was committed, or it was queued.
             #expect(rows.count == bench.queue.added.withLock { $0.count })
         }

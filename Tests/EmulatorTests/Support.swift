@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import NIOCore
+import Testing
 
 @testable import Emulator
 
@@ -11,7 +12,7 @@ final class TemporaryFolder: Sendable {
     init() throws {
         var template = Array("/tmp/ferry-emulator-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp") }
-        path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        path = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -44,13 +45,13 @@ extension S3FileStore {
         let digests = staged.finish()
         let fields = contentType.map { [ObjectMetadata.Field(name: "content-type", value: $0)] } ?? []
         try commit(
-            staged, to: bucket, ObjectKey(key)!,
+            staged, to: bucket, try #require(ObjectKey(key)),
             ObjectMetadata(etag: digests.etag, crc32: digests.crc32, fields: fields))
         return digests.etag
     }
 
     func read(_ bucket: String, _ key: String) throws -> [UInt8]? {
-        guard let object = try open(bucket, ObjectKey(key)!) else { return nil }
+        guard let object = try open(bucket, #require(ObjectKey(key))) else { return nil }
         return Array(buffer: try object.file.read(at: 0, count: Int(object.sizeBytes)))
     }
 

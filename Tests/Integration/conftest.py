@@ -50,7 +50,9 @@ def use_built_modules(data, cache=[]):
         command = [FERRY, "build", "--functions", str(ROOT / "functions"), "--data", str(folder)]
         subprocess.run(command, check=True, timeout=600, stdout=subprocess.DEVNULL)
         cache.append(folder / "modules")
-    shutil.copytree(cache[0], data / "modules", dirs_exist_ok=True, copy_function=shutil.copy2)
+    # A folder that is there may be in use: a mapped file must never be written to.
+    if not (data / "modules").exists():
+        shutil.copytree(cache[0], data / "modules")
 
 
 class Host:

@@ -6,7 +6,7 @@ import pytest
 from support import check_archive, wait_until
 from test_main_job import names, put_sources
 
-QUICK = {"downloads": {"fileTimeout": "3s"}, "storage": {"retryDelay": "50ms", "retryMaxDelay": "200ms", "timeout": "5s"}}
+QUICK = {"downloads": {"fileTimeout": "3s"}, "storage": {"retryDelay": "50ms", "retryMaxDelay": "200ms", "timeout": "2s"}}
 
 
 @pytest.fixture

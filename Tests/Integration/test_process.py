@@ -50,6 +50,13 @@ def test_several_hosts_share_one_data_folder(make_host, tmp_path):
     assert second.client.job(job_id)["status"] == "ready"
     assert first.stop() == 0
     assert second.client.job(job_id)["status"] == "ready"
+
+    def endpoint_answers():
+        """The second host takes the S3 endpoint over, on the same port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(second.credentials()["endpoint"].rsplit(":", 1)[1]))) == 0
+
+    wait_until(endpoint_answers, 20)
     assert second.client.archive(job_id)[:2] == b"PK"
     assert second.stop() == 0
     lingering = subprocess.run(["pgrep", "-f", f"redis-server.*{tmp_path}"], capture_output=True).stdout

@@ -747,4 +747,5 @@ def test_memory_stays_bounded(start):
         size += len(chunk)
     assert size == count * len(part)
     assert resident_kib(server.process.pid, "VmHWM") < 150 * 1024
+    client.delete_object(Bucket="ferry", Key="big")
     assert server.stop() == 0

@@ -57,9 +57,36 @@ import Testing
         let answer = { @Sendable (number: Int, _: FaultServer.Request) -> [FaultServer.Step] in
             [[.close], [.hang], FaultServer.reply("204 No Content")][min(number, 2)]
         }
-        try await withStore(timeout: .seconds(1), answer) { store, server in
+        try await withStore(timeout: .seconds(3), answer) { store, server in
             try await store.delete("k")
             #expect(server.requests.count == 3)
+        }
+    }
+
+    /// Answers come before the client has noted the end of its upload, and the connection ends at once.
+    @Test func aServerThatHangsUpAfterEachAnswerHarmsNothing() async throws {
+        let answer = answering { _, _ in FaultServer.reply("200 OK", ["ETag: \"x\""]) + [.close] }
+        try await withStore(answer) { store, _ in
+            let doneCount = await withTaskGroup(of: Int.self) { group in
+                for worker in 0..<8 {
+                    group.addTask {
+                        var doneCount = 0
+                        for number in 0..<25 {
+                            do {
+                                try await store.write(
+                                    "\(worker)-\(number)", body: ByteBuffer(string: "x"), contentType: "a/b",
+                                    checksum: nil)
+                                doneCount += 1
+                            } catch let error as S3Error where error.code == .transport {
+                                continue  // All tries met a connection that had just ended.
+                            } catch { Issue.record("\(error)") }
+                        }
+                        return doneCount
+                    }
+                }
+                return await group.reduce(0, +)
+            }
+            #expect(doneCount > 100)
         }
     }
 

@@ -44,11 +44,10 @@ struct List: AsyncParsableCommand {
 
         let name: String
         let trigger: String?
-        let method: String?
-        let path: String?
+        let route: String?
         let queue: String?
         let on: String?
-        let timeoutMs: Int64?
+        let timeout: String?
         let concurrency: Int?
         let state: FunctionListing.State
         let problems: [Problem]
@@ -57,30 +56,20 @@ struct List: AsyncParsableCommand {
             name = item.name
             state = item.state
             concurrency = item.manifest?.concurrency
-            timeoutMs = item.manifest.map { manifest in
-                let (seconds, attoseconds) = manifest.timeout.components
-                return seconds * 1000 + attoseconds / 1_000_000_000_000_000
-            }
+            timeout = item.manifest?.timeout.shortText
             problems = item.problems.map {
                 Problem(
                     file: $0.problem.file, line: $0.problem.line, column: $0.problem.column, reason: $0.problem.reason)
             }
             switch item.manifest?.trigger {
-            case .http(let method, let path):
-                (trigger, self.method, self.path, queue, on) = ("http", method, path, nil, nil)
-            case .queue(let queue, let moment):
-                (trigger, method, path, self.queue, on) = ("queue", nil, nil, queue, moment.rawValue)
-            case nil:
-                (trigger, method, path, queue, on) = (nil, nil, nil, nil, nil)
+            case .http(let method, let path): (trigger, route, queue, on) = ("http", "\(method) \(path)", nil, nil)
+            case .queue(let name, let moment): (trigger, route, queue, on) = ("queue", nil, name, moment.rawValue)
+            case nil: (trigger, route, queue, on) = (nil, nil, nil, nil)
             }
         }
 
         var cells: [String] {
-            let target =
-                if let method, let path { "\(method) \(path)" } else if let queue, let on { "\(queue) \(on)" } else {
-                    "-"
-                }
-            let timeout = timeoutMs.map { $0 % 1000 == 0 ? "\($0 / 1000)s" : "\($0)ms" }
+            let target = route ?? queue.map { "\($0) \(on ?? "")" } ?? "-"
             return [name, trigger ?? "-", target, timeout ?? "-", state.rawValue]
         }
 
@@ -91,5 +80,13 @@ struct List: AsyncParsableCommand {
             case .error: .red
             }
         }
+    }
+}
+
+extension Duration {
+    /// Whole seconds as `30s`, others as `500ms`.
+    fileprivate var shortText: String {
+        let (seconds, attoseconds) = components
+        return attoseconds == 0 ? "\(seconds)s" : "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms"
     }
 }

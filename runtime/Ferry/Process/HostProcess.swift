@@ -63,6 +63,7 @@ struct HostProcess {
 
     /// Runs until SIGTERM or SIGINT, or until the companion has returned.
     func run(companion: Companion? = nil) async throws {
+        raiseOpenFileLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount ?? System.coreCount)
         try makeFolder(options.dataFolder)
         let redis = try await startRedis()
@@ -104,6 +105,14 @@ struct HostProcess {
         return try LocalS3(
             dataFolder: options.dataFolder, port: configuration.storage.port, bucket: configuration.storage.bucket,
             region: configuration.storage.region, logger: logger, group: group)
+    }
+
+    /// Each connection is an open file, and shells hand out a low soft limit; up to the hard one is a process's own say.
+    private func raiseOpenFileLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     private func makeFolder(_ path: String) throws {
