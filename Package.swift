@@ -32,7 +32,8 @@ var targets: [Target] = [
     .systemLibrary(name: "CDeflate", path: "Sources/CDeflate", providers: [.apt(["libdeflate-dev"])]),
 
     .target(name: "FunctionKit", dependencies: [nioCore, logging, httpTypes], swiftSettings: settings),
-    .target(name: "ZipArchive", dependencies: ["CDeflate", nioCore], swiftSettings: settings),
+    .target(name: "Checksum", dependencies: ["CDeflate", nioCore], swiftSettings: settings),
+    .target(name: "ZipArchive", dependencies: ["Checksum", "CDeflate", nioCore], swiftSettings: settings),
     .target(
         name: "Downloads", dependencies: ["FunctionKit", "ZipArchive", nioCore, logging, httpTypes],
         exclude: [], swiftSettings: settings),
@@ -44,7 +45,8 @@ var targets: [Target] = [
         name: "BullQueue", dependencies: ["FunctionKit", "RedisClient", nioCore, nioPosix, logging],
         resources: [.embedInCode("Scripts")], swiftSettings: settings),
     .target(
-        name: "ObjectStorage", dependencies: ["FunctionKit", "COpenSSL", nioCore, nioHTTP1, asyncHTTPClient, logging],
+        name: "ObjectStorage",
+        dependencies: ["FunctionKit", "Checksum", "COpenSSL", nioCore, nioHTTP1, asyncHTTPClient, logging],
         swiftSettings: settings),
     .target(
         name: "JobHistory", dependencies: ["FunctionKit", nioCore, nioPosix, logging, grdb], swiftSettings: settings),
@@ -58,7 +60,9 @@ var targets: [Target] = [
         path: "runtime/Host", swiftSettings: settings),
     .target(
         name: "Emulator",
-        dependencies: ["FunctionKit", "ObjectStorage", nioCore, nioPosix, nioHTTP1, logging, serviceLifecycle],
+        dependencies: [
+            "FunctionKit", "Checksum", "ObjectStorage", nioCore, nioPosix, nioHTTP1, logging, serviceLifecycle,
+        ],
         path: "runtime/Emulator", swiftSettings: settings),
     .executableTarget(
         name: "ferry",
@@ -88,18 +92,25 @@ for name in functionNames {
 /// One test target a module; a target exists as soon as its folder does.
 let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
     ("FunctionKit", ["FunctionKit", nioCore]),
-    ("ZipArchive", ["ZipArchive", nioCore]),
+    ("Checksum", ["Checksum", nioCore]),
+    ("ZipArchive", ["ZipArchive", "Checksum", nioCore]),
     (
         "Downloads",
-        ["Downloads", "FunctionKit", "ZipArchive", "RedisClient", "JobHistory", nioCore, nioPosix, logging]
+        ["Downloads", "FunctionKit", "ZipArchive", "Checksum", "RedisClient", "JobHistory", nioCore, nioPosix, logging]
             + functionTargets
     ),
     ("RedisClient", ["RedisClient", "FunctionKit", nioCore, nioPosix, "CHiredis", logging]),
     ("BullQueue", ["BullQueue", "RedisClient", "FunctionKit", nioCore, nioPosix, logging]),
-    ("ObjectStorage", ["ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
+    (
+        "ObjectStorage",
+        ["ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
+    ),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
     ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, logging, httpTypes, serviceLifecycle]),
-    ("Emulator", ["Emulator", "ObjectStorage", "FunctionKit", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]),
+    (
+        "Emulator",
+        ["Emulator", "ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
+    ),
 ]
 for test in testDependencies {
     let path = "Tests/\(test.module)Tests"

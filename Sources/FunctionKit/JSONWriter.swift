@@ -29,27 +29,41 @@ public struct JSONWriter: Sendable {
 
     /// Writes a member's name; its value must follow.
     public mutating func key(_ name: StaticString) {
-        comma()
-        buffer.writeInteger(UInt8(ascii: "\""))
-        buffer.writeStaticString(name)
-        buffer.writeStaticString("\":")
+        let count = name.utf8CodeUnitCount
+        write(atMost: count + 4) { target, start in
+            target[start] = UInt8(ascii: "\"")
+            for index in 0..<count { target[start + 1 + index] = name.utf8Start[index] }
+            target[start + 1 + count] = UInt8(ascii: "\"")
+            target[start + 2 + count] = UInt8(ascii: ":")
+            return count + 3
+        }
         needsComma = false
     }
 
     /// Writes a string, or `null`.
     public mutating func value(_ text: String?) {
-        comma()
-        guard let text else {
-            buffer.writeStaticString("null")
-            return
+        guard var text else { return raw("null") }
+        let isPlain = text.withUTF8 { bytes in
+            guard bytes.allSatisfy({ !JSONWriter.needsEscape($0) }) else { return false }
+            write(atMost: bytes.count + 3) { target, start in
+                target[start] = UInt8(ascii: "\"")
+                UnsafeMutableRawBufferPointer(rebasing: target[(start + 1)...]).copyMemory(
+                    from: UnsafeRawBufferPointer(bytes))
+                target[start + 1 + bytes.count] = UInt8(ascii: "\"")
+                return bytes.count + 2
+            }
+            return true
         }
-        JSONWriter.writeEscaped(text, into: &buffer)
+        if !isPlain {
+            comma()
+            JSONWriter.writeEscaped(text, into: &buffer)
+        }
     }
 
     /// Writes an integer, or `null`.
     public mutating func value(_ number: Int?) {
-        comma()
-        if let number { buffer.writeString(String(number)) } else { buffer.writeStaticString("null") }
+        // A number of up to 15 characters is a string without memory of its own.
+        raw(number.map { String($0) } ?? "null")
     }
 
     /// Writes a number in its shortest form that reads back the same, or `null` when it is not finite.
@@ -89,6 +103,21 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// Writes a comma where one is due, and then up to `count - 1` bytes which `body` puts at the given place; it gives
+    /// their number. One reservation for a whole token is what makes the writer quick.
+    private mutating func write(atMost count: Int, _ body: (UnsafeMutableRawBufferPointer, Int) -> Int) {
+        let start = needsComma ? 1 : 0
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+            if start == 1 { target[0] = UInt8(ascii: ",") }
+            return start + body(target, start)
+        }
+        needsComma = true
+    }
+
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
     private mutating func comma() {
         if needsComma { buffer.writeInteger(UInt8(ascii: ",")) }
         needsComma = true
@@ -101,7 +130,7 @@ public struct JSONWriter: Sendable {
             var start = 0
             for index in bytes.indices {
                 let byte = bytes[index]
-                guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+                guard needsEscape(byte) else { continue }
                 buffer.writeBytes(bytes[start..<index])
                 start = index + 1
                 switch byte {

@@ -30,13 +30,26 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
     /// RFC 3339 in UTC with milliseconds, for example `2026-11-23T15:04:05.678Z`.
     public var rfc3339: String {
         let civil = CivilTime(self)
-        func padded(_ number: Int, _ width: Int) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        // A year of more than four digits needs another form (RFC 3339 section 1); it is clamped.
+        let year = min(max(civil.year, 0), 9999)
+        return String(unsafeUninitializedCapacity: 24) { text in
+            func write(_ number: Int, _ width: Int, at start: Int, then separator: Unicode.Scalar) {
+                var rest = number
+                for index in (start..<start + width).reversed() {
+                    text[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                    rest /= 10
+                }
+                text[start + width] = UInt8(ascii: separator)
+            }
+            write(year, 4, at: 0, then: "-")
+            write(civil.month, 2, at: 5, then: "-")
+            write(civil.day, 2, at: 8, then: "T")
+            write(civil.hour, 2, at: 11, then: ":")
+            write(civil.minute, 2, at: 14, then: ":")
+            write(civil.second, 2, at: 17, then: ".")
+            write(civil.millisecond, 3, at: 20, then: "Z")
+            return 24
         }
-        return "\(padded(civil.year, 4))-\(padded(civil.month, 2))-\(padded(civil.day, 2))"
-            + "T\(padded(civil.hour, 2)):\(padded(civil.minute, 2)):\(padded(civil.second, 2))"
-            + ".\(padded(civil.millisecond, 3))Z"
     }
 }
 

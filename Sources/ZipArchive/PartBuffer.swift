@@ -1,3 +1,4 @@
+internal import Checksum
 internal import NIOCore
 
 /// A part that is being filled.

@@ -1,3 +1,4 @@
+internal import Checksum
 public import NIOCore
 
 /// Lays an archive out as the parts of a multipart upload while its members stream by.

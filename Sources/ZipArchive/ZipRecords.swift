@@ -1,3 +1,4 @@
+internal import Checksum
 internal import NIOCore
 
 // The records of a ZIP file as APPNOTE.TXT 6.3.10 lays them out. Sizes and checksum stand in the local header (general

@@ -1,3 +1,4 @@
+import Checksum
 import FunctionKit
 import NIOCore
 import Synchronization

@@ -77,21 +77,6 @@ import Testing
         }
     }
 
-    @Test func checksumsOfPartsJoinToThatOfTheWhole() {
-        func crc32(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-            var crc32 = CRC32()
-            bytes.withUnsafeBytes { crc32.update($0) }
-            return crc32.value
-        }
-        let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 7) }
-        for cut in [0, 1, 7, 4096, 65_537, 99_999, 100_000] {
-            let joined = CRC32Combination.combine(
-                crc32(bytes[..<cut]), crc32(bytes[cut...]), secondCount: Int64(100_000 - cut))
-            #expect(joined == crc32(bytes[...]))
-        }
-        #expect(CRC32Combination.combine(0, 0xCBF4_3926, secondCount: 9) == 0xCBF4_3926)
-    }
-
     @Test func metadataIsReadAsItWasWritten() {
         let metadata = ObjectMetadata(
             etag: "0123-4", crc32: 0xFF, uploadID: "u",

@@ -1,6 +1,7 @@
 """Every kind of bad input gets its answer from the contract, in the one error shape."""
 
 import json
+import re
 import socket
 import time
 import uuid
@@ -158,7 +159,7 @@ def test_malformed_requests_are_refused_and_the_connection_ends(host, head):
     answer = raw(host.port, head, b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n", timeout=5)
     status = answer.split(b"\r\n")[0]
     assert b" 400 " in status or b" 505 " in status or b" 501 " in status, answer[:300]
-    assert answer.count(b"HTTP/1.1 ") == 1, answer
+    assert len(re.findall(rb"HTTP/1\.1 \d", answer)) == 1, answer
     assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["code"]
 
 

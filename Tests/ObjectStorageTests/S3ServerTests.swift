@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Checksum
 import Foundation
 import FunctionKit
 import Logging

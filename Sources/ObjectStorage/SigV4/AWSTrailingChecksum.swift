@@ -1,3 +1,4 @@
+internal import Checksum
 internal import NIOCore
 
 /// The checksum of a body that is announced in `x-amz-trailer` and follows the body.
@@ -32,7 +33,7 @@ struct AWSTrailingChecksum: ~Copyable, Sendable {
                 status: 400, code: "MalformedTrailerError",
                 message: "The request did not contain the trailing header \(name) that it announced.")
         }
-        let actual = crc32?.headerValue ?? S3Checksum.base64(digest.take()?.finish() ?? [])
+        let actual = crc32.map { S3Checksum.encode($0.value) } ?? S3Checksum.base64(digest.take()?.finish() ?? [])
         guard actual == claimed else {
             throw SigV4Rejection(
                 status: 400, code: "BadDigest",

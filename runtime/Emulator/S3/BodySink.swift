@@ -1,3 +1,4 @@
+internal import Checksum
 internal import FunctionKit
 internal import NIOCore
 internal import ObjectStorage

@@ -1,3 +1,4 @@
+internal import Checksum
 internal import FunctionKit
 internal import Glibc
 internal import ObjectStorage
@@ -184,7 +185,11 @@ extension S3FileStore {
             try staged.file.append(contentsOf: file, from: 0, count: part.sizeBytes)
             hexadecimalBytes(part.etag).withUnsafeBytes { digest.update($0) }
             crc32 = crc32.flatMap { former in
-                part.crc32.map { CRC32Combination.combine(former, $0, secondCount: part.sizeBytes) }
+                part.crc32.map {
+                    var joined = CRC32(former)
+                    joined.append(CRC32($0), byteCount: part.sizeBytes)
+                    return joined.value
+                }
             }
         }
         if let expectedCRC32, let crc32, crc32 != expectedCRC32 { throw S3Fault.badDigest }

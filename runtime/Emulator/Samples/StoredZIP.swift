@@ -1,3 +1,4 @@
+internal import Checksum
 internal import ObjectStorage
 
 /// A ZIP archive of one stored file.

@@ -1,3 +1,4 @@
+import Checksum
 import FunctionKit
 import Glibc
 import NIOCore

@@ -23,13 +23,15 @@ struct Core: Service {
     let companion: HostProcess.Companion?
 
     func run() async throws {
-        // Locks are renewed on a loop that serves nothing else, so that no handler can keep it busy.
-        let lockGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // The workers' talk with their queues, the renewal of locks above all, has a loop of its own on which no handler
+        // runs, so that none can keep it busy.
+        let queueGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         async let loading = FunctionRegistry.load(
             folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
         var redisConfiguration = try RedisConfiguration(url: redisURL)
         redisConfiguration.commandTimeout = configuration.redis.commandTimeout
         let redis = RedisClient(redisConfiguration, group: group, logger: logger)
+        let queueRedis = RedisClient(redisConfiguration, group: queueGroup, logger: logger)
         let history = try SQLiteHistory(path: configuration.history.path ?? options.dataFolder + "/history.sqlite")
         let objects = try await makeObjectStore()
         let registry = try await loading
@@ -68,12 +70,14 @@ struct Core: Service {
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         for runner in runners {
             if let trigger = try QueueTrigger(
-                runner, settings: configuration.queue, client: redis, lockLoop: lockGroup.next(),
+                runner, settings: configuration.queue, client: queueRedis, lockLoop: queueGroup.next(),
                 grace: configuration.http.drainTimeout, logger: logger)
             {
                 services.append(.init(service: trigger))
             }
-            if let trigger = try EventTrigger(runner, settings: configuration.queue, client: redis, logger: logger) {
+            if let trigger = try EventTrigger(
+                runner, settings: configuration.queue, client: queueRedis, logger: logger)
+            {
                 services.append(.init(service: trigger))
             }
         }
@@ -101,11 +105,12 @@ struct Core: Service {
         }
         // Owned by this call; every step has a bound, and must be made although the task may be cancelled by now.
         await Task {
+            await queueRedis.close()
             await redis.close()
             try? await objects.shutdown()
             await history.close()
             pool.shutDown()
-            try? await lockGroup.shutdownGracefully()
+            try? await queueGroup.shutdownGracefully()
         }.value
         try result.get()
     }

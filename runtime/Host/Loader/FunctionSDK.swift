@@ -14,7 +14,7 @@ public struct FunctionSDK: Sendable, Hashable {
 
     /// What the importable modules are made of; the compiler reads these too.
     static let supporting: Set<String> = [
-        "Atomics", "ContainersPreview", "DequeModule", "InternalCollectionsUtilities", "NIOConcurrencyHelpers",
+        "Atomics", "Checksum", "ContainersPreview", "DequeModule", "InternalCollectionsUtilities", "NIOConcurrencyHelpers",
         "ZipArchive", "_NIOBase64", "_NIODataStructures",
     ]
 

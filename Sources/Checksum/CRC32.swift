@@ -21,14 +21,17 @@ public struct CRC32: Sendable, Hashable {
 
     /// Takes in a buffer's readable bytes.
     public mutating func update(_ buffer: ByteBuffer) {
-        let before = value
-        value = buffer.withUnsafeReadableBytes { bytes in
-            // Without a buffer libdeflate answers with the initial value, whatever came before.
-            guard !bytes.isEmpty else { return before }
-            return CRC32.canFold && bytes.count >= CRC32.foldFromBytes
-                ? cdeflate_crc32_fold(before, bytes.baseAddress, bytes.count)
-                : libdeflate_crc32(before, bytes.baseAddress, bytes.count)
-        }
+        buffer.withUnsafeReadableBytes { update($0) }
+    }
+
+    /// Takes in bytes.
+    public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        // Without a buffer libdeflate answers with the initial value, whatever came before.
+        guard !bytes.isEmpty else { return }
+        value =
+            CRC32.canFold && bytes.count >= CRC32.foldFromBytes
+            ? cdeflate_crc32_fold(value, bytes.baseAddress, bytes.count)
+            : libdeflate_crc32(value, bytes.baseAddress, bytes.count)
     }
 
     /// Whether the CPU has the instructions of the faster way.

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import ZipArchive
+@testable import Checksum
 
 @Suite struct CRC32Tests {
     @Test func theCheckValueOfTheStandard() {
