@@ -68,38 +68,42 @@ public struct JSONWriter: Sendable {
 
     /// Writes a number in its shortest form that reads back the same, or `null` when it is not finite.
     public mutating func value(_ number: Double) {
-        comma()
-        guard number.isFinite else {
-            buffer.writeStaticString("null")
-            return
-        }
-        if number == number.rounded(), abs(number) < 1e15 {
-            buffer.writeString(String(Int(number)))
+        if !number.isFinite {
+            raw("null")
+        } else if number == number.rounded(), abs(number) < 1e15 {
+            raw(String(Int(number)))
         } else {
-            buffer.writeString("\(number)")
+            raw("\(number)")
         }
     }
 
     /// Writes `true` or `false`.
     public mutating func value(_ flag: Bool) {
-        comma()
-        buffer.writeStaticString(flag ? "true" : "false")
+        raw(flag ? "true" : "false")
     }
 
     /// Writes JSON that is encoded already, unchecked.
     public mutating func raw(_ json: String) {
-        comma()
-        buffer.writeString(json)
+        var json = json
+        json.withUTF8 { bytes in
+            write(atMost: bytes.count + 1) { target, start in
+                UnsafeMutableRawBufferPointer(rebasing: target[start...]).copyMemory(
+                    from: UnsafeRawBufferPointer(bytes))
+                return bytes.count
+            }
+        }
     }
 
-    private mutating func open(_ bracket: StaticString) {
-        comma()
-        buffer.writeStaticString(bracket)
+    private mutating func open(_ bracket: Unicode.Scalar) {
+        write(atMost: 2) { target, start in
+            target[start] = UInt8(ascii: bracket)
+            return 1
+        }
         needsComma = false
     }
 
-    private mutating func close(_ bracket: StaticString) {
-        buffer.writeStaticString(bracket)
+    private mutating func close(_ bracket: Unicode.Scalar) {
+        buffer.writeInteger(UInt8(ascii: bracket))
         needsComma = true
     }
 

@@ -50,27 +50,38 @@ extension ByteBuffer {
         }
     }
 
-    /// One reservation for length, bytes and both line ends.
+    /// Writes length, bytes and both line ends in one go.
     private mutating func writeRedisBulk(_ bytes: UnsafeRawBufferPointer) {
-        reserveCapacity(minimumWritableBytes: bytes.count + 32)
-        writeRedisHeader("$", bytes.count)
-        writeBytes(bytes)
-        writeStaticString("\r\n")
+        writeWithUnsafeMutableBytes(minimumWritableBytes: bytes.count + 24) { target in
+            let start = Self.writeHeader("$", bytes.count, into: target)
+            UnsafeMutableRawBufferPointer(rebasing: target[start...]).copyMemory(from: bytes)
+            let end = start + bytes.count
+            target[end] = 13
+            target[end + 1] = 10
+            return end + 2
+        }
     }
 
     private mutating func writeRedisHeader(_ type: Unicode.Scalar, _ count: Int) {
-        // The type, at most 19 digits, CR LF.
-        _ = writeWithUnsafeMutableBytes(minimumWritableBytes: 24) { target in
-            withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { digits in
-                let start = Self.writeDecimal(UInt64(count), before: 20, in: digits, isNegative: false)
-                target[0] = UInt8(ascii: type)
-                for index in start..<20 { target[1 + index - start] = digits[index] }
-                let end = 21 - start
-                target[end] = 13
-                target[end + 1] = 10
-                return end + 2
-            }
+        writeWithUnsafeMutableBytes(minimumWritableBytes: 22) { Self.writeHeader(type, count, into: $0) }
+    }
+
+    /// Writes the type, at most 19 digits, CR LF; gives the number of bytes.
+    private static func writeHeader(
+        _ type: Unicode.Scalar, _ count: Int, into target: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        var digitCount = 1
+        var rest = count / 10
+        while rest > 0 {
+            digitCount += 1
+            rest /= 10
         }
+        let end = 1 + digitCount
+        _ = writeDecimal(UInt64(count), before: end, in: target, isNegative: false)
+        target[0] = UInt8(ascii: type)
+        target[end] = 13
+        target[end + 1] = 10
+        return end + 2
     }
 
     /// Writes decimal digits that end before a position, and gives where they begin.

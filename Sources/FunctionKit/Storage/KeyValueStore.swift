@@ -64,9 +64,21 @@ public enum RESPValue: Sendable, Hashable {
     public var integer: Int64? {
         switch self {
         case .integer(let number): number
-        case .bytes, .status: string.flatMap(Int64.init)
+        case .bytes(let buffer): Self.digits(buffer.readableBytesView) ?? string.flatMap(Int64.init)
+        case .status: string.flatMap(Int64.init)
         case .null, .error, .array: nil
         }
+    }
+
+    /// The number that up to 18 digits spell, without the way through a string.
+    private static func digits(_ bytes: ByteBufferView) -> Int64? {
+        guard (1...18).contains(bytes.count) else { return nil }
+        var number: Int64 = 0
+        for byte in bytes {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+            number = number * 10 + Int64(byte - UInt8(ascii: "0"))
+        }
+        return number
     }
 
     /// The elements of an array.

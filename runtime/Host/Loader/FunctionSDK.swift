@@ -14,8 +14,8 @@ public struct FunctionSDK: Sendable, Hashable {
 
     /// What the importable modules are made of; the compiler reads these too.
     static let supporting: Set<String> = [
-        "Atomics", "Checksum", "ContainersPreview", "DequeModule", "InternalCollectionsUtilities", "NIOConcurrencyHelpers",
-        "ZipArchive", "_NIOBase64", "_NIODataStructures",
+        "Atomics", "Checksum", "ContainersPreview", "DequeModule", "InternalCollectionsUtilities",
+        "NIOConcurrencyHelpers", "ZipArchive", "_NIOBase64", "_NIODataStructures",
     ]
 
     /// The C modules below them.
