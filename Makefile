@@ -38,7 +38,7 @@ build build-tests: setup
 test:
 	@scripts/setup test
 	@$(MAKE) --no-print-directory build-tests
-	@$(PYTHON) Tests/with_servers.py $(SWIFT) test --skip-build --scratch-path $(SCRATCH)
+	@$(PYTHON) Tests/with_servers.py scripts/swift-tests $(SCRATCH)
 	@FERRY=$(abspath $(FERRY)) $(PYTHON) -m pytest -q Tests/Integration
 
 soak:
