@@ -321,7 +321,7 @@ struct HTTPServerTests {
 
     @Test func closesIdleConnections() async throws {
         try await HTTPTestServer.with([hello]) {
-            $0.idleTimeout = .seconds(1)
+            $0.idleTimeout = .seconds(4)
         } _: { server in
             let fresh = try await server.connect()
             let used = try await server.connect()
