@@ -66,7 +66,7 @@ extension BullEventReader {
                         _ = try await client.send(
                             RedisCommand(["SET", lease, consumer, "XX", "PX", BullEventReader.leaseMs]))
                     }
-                    try await replay(kind, id)
+                    try await replay(kind, id, at: idScore)
                     if Task.isCancelled { throw RedisError(.cancelled, "the reader ends") }
                 }
                 guard isNew else { break }
@@ -74,11 +74,12 @@ extension BullEventReader {
         }
     }
 
-    private func replay(_ kind: QueueEvent.Kind, _ id: String) async throws(RedisError) {
+    private func replay(_ kind: QueueEvent.Kind, _ id: String, at score: String) async throws(RedisError) {
         let field = kind == .completed ? "returnvalue" : "failedReason"
         let data = try await client.send(RedisCommand(["HGET", keys.job(id), field]))
         guard let data = data.string else { return }
-        let event = QueueEvent(kind: kind, queue: keys.queue, jobID: id, data: data)
+        let at = Int64(score).map(Timestamp.init(milliseconds:)) ?? .now
+        let event = QueueEvent(kind: kind, queue: keys.queue, jobID: id, data: data, at: at)
         for attempt in 1...options.maxDeliveries {
             do {
                 return try await handler(event)

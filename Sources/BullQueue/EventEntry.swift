@@ -27,6 +27,7 @@ struct EventEntry: Sendable {
             case .completed: fields["returnvalue"] ?? "null"
             case .failed: fields["failedReason"] ?? ""
             }
-        return QueueEvent(kind: kind, queue: queue, jobID: jobID, data: data)
+        let at = BullEventReader.milliseconds(id).map(Timestamp.init(milliseconds:))
+        return QueueEvent(kind: kind, queue: queue, jobID: jobID, data: data, at: at ?? .now)
     }
 }

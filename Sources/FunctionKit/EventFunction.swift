@@ -36,13 +36,16 @@ public struct QueueEvent: Sendable {
     public let jobID: String
     /// Progress or return value as JSON text, or the reason of the failure as plain text.
     public let data: String
+    /// When it happened, by the clock of the queue's server or of the job's worker.
+    public let at: Timestamp
 
     /// Makes an event; the host does so for each entry of the queue's stream, tests may.
-    public init(kind: Kind, queue: String, jobID: String, data: String) {
+    public init(kind: Kind, queue: String, jobID: String, data: String, at: Timestamp = .now) {
         self.kind = kind
         self.queue = queue
         self.jobID = jobID
         self.data = data
+        self.at = at
     }
 
     /// Decodes ``data`` of a `progress` or `completed` event.

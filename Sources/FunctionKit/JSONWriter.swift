@@ -40,6 +40,14 @@ public struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// Writes a member's name that is known only when it is written, escaped; its value must follow.
+    public mutating func key(escaping name: String) {
+        comma()
+        JSONWriter.writeEscaped(name, into: &buffer)
+        buffer.writeStaticString(":")
+        needsComma = false
+    }
+
     /// Writes a string, or `null`.
     public mutating func value(_ text: String?) {
         guard var text else { return raw("null") }

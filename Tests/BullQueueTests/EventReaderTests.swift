@@ -138,11 +138,17 @@ import Testing
     @Test func `terminal events that were trimmed are replayed`() async throws {
         try await Fixture.with { fixture in
             // A group from the very beginning that has not read yet.
+            let began = Timestamp.now
             try await fixture.call("XGROUP", "CREATE", "bull:q:events", "g", "0", "MKSTREAM")
             try await work(fixture, 30)
             try await fixture.call("XTRIM", "bull:q:events", "MAXLEN", "10")
+            let opened = Timestamp.now
             let seen = Record<String>()
-            let reader = try reader(fixture) { seen.append(text($0)) }
+            // However late an event is handed out, it tells when it happened.
+            let reader = try reader(fixture) { event in
+                if event.jobID != "new" { #expect((began...opened).contains(event.at)) }
+                seen.append(text(event))
+            }
             try await reading(reader) {
                 try await eventually("all came") { Set(seen.all).count == 30 }
                 _ = try await fixture.producer().add("n", data: "{}", options: .init())

@@ -66,6 +66,33 @@ import ZipArchive
         fixture.expectNothingLeft()
     }
 
+    @Test(arguments: [MissingFilePolicy.skip, .fail])
+    func filesThatSinkTheArchiveAreToldOf(policy: MissingFilePolicy) async throws {
+        var fixture = ArchiveFixture()
+        fixture.request.onMissing = policy
+        if policy == .fail { fixture.add(1, contents(1)) }
+        fixture.add(2, nil)
+        fixture.add(3, nil)
+        let told = Mutex<[ArchivedFile]>([])
+        let callbacks = ArchiveCallbacks(onFileFinished: { file in told.withLock { $0.append(file) } })
+        await #expect(throws: Permanent.self) { try await fixture.build(callbacks) }
+        #expect(told.withLock { $0.map(\.fileID) } == [2, 3])
+        #expect(told.withLock { $0.allSatisfy { $0.status == .failed && $0.error != nil } })
+        #expect(told.withLock { $0.map(\.position) } == (policy == .fail ? [1, 2] : [0, 1]))
+    }
+
+    @Test func whatCanNeverBeReadIsLeftOutAtOnce() async throws {
+        var fixture = ArchiveFixture()
+        fixture.add(1, contents(1))
+        fixture.add(2, contents(2))
+        fixture.store.state.withLock {
+            _ = $0.headFailures.insert(ArchiveFixture.key(2))
+            $0.headFailureClass = .validation
+        }
+        let result = try await fixture.build()
+        #expect(result.files.map(\.status) == [.completed, .failed])
+    }
+
     @Test func aFileThatVanishesMidwayIsMissing() async throws {
         var fixture = fixture(.cut(after: 300_000), .vanish)
         let result = try await fixture.build()
@@ -160,7 +187,13 @@ import ZipArchive
 
         fixture.request.isLastAttempt = true
         fixture.request.onMissing = .fail
-        await #expect(throws: ArchiveError.self) { try await fixture.build() }
+        let told = Mutex<[ArchivedFile]>([])
+        let callbacks = ArchiveCallbacks(onFileFinished: { file in told.withLock { $0.append(file) } })
+        let last = try await #require(throws: Permanent.self) { try await fixture.build(callbacks) }
+        #expect(last.errorClass == errorClass)
+        #expect(last.message.hasPrefix("2: "))
+        // The one that sank the archive is told of as well.
+        #expect(told.withLock { $0.map(\.status) } == [.completed, .failed])
         fixture.expectNothingLeft()
 
         fixture.request.onMissing = .skip

@@ -48,6 +48,7 @@ final class ArchiveFaultyStore: ObjectStore {
         var versions = 0
         var readFaults: [String: [ReadFault]] = [:]
         var headFailures: Set<String> = []
+        var headFailureClass = ErrorClass.storage
         var partFailures: [Int: Int] = [:]
         var completeFails = false
         /// The store answers with success and keeps something else.
@@ -94,7 +95,7 @@ final class ArchiveFaultyStore: ObjectStore {
 
     func head(_ key: String) async throws -> ObjectInfo? {
         try state.withLock { state in
-            if state.headFailures.contains(key) { throw Failure() }
+            if state.headFailures.contains(key) { throw Failure(errorClass: state.headFailureClass) }
             return state.objects[key].map { Self.info(key, $0) }
         }
     }

@@ -9,7 +9,7 @@ struct ArchiveFixture {
     let store = ArchiveFaultyStore()
     var policy = ArchivePolicy()
     var request = ArchiveRequest(
-        sources: [], key: ArchiveRequest.key(jobID: "job", round: 1, attempt: 1),
+        sources: [], key: "archives/job/1-1.zip",
         at: Timestamp(milliseconds: 1_700_000_000_000))
     private(set) var members: [(name: String, contents: ByteBuffer)] = []
 

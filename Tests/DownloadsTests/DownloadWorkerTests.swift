@@ -136,6 +136,11 @@ import Testing
             let record = try await bench.record(job.id)
             #expect(record.status == .failed)
             #expect(record.failure?.message.contains("70000") == true)
+            #expect(record.files.map(\.state) == [.failed, .failed])
+            #expect(record.files.allSatisfy { $0.error == "The file does not exist." })
+            #expect(record.progress.current == 2)
+            let files = try await bench.history.files(of: job.id.description)
+            #expect(files.map(\.status) == ["failed", "failed"])
             #expect(try await bench.row(job.id).status == "failed")
             #expect(bench.objects.inner.archives.isEmpty)
         }
@@ -148,6 +153,46 @@ import Testing
             await #expect(throws: Permanent.self) { try await DownloadWorker(bench.context()).work(bench.job(job)) }
             #expect(try await bench.record(job.id).status == .failed)
             #expect(try await bench.record(job.id).failure?.code == "validation_error")
+        }
+    }
+
+    @Test func whatIsInvalidIsNotTriedAgain() async throws {
+        try await DownloadBench.with { bench in
+            bench.objects.add(70_000)
+            bench.objects.inner.state.withLock {
+                $0.headFailures = ["downloads/70000.zip"]
+                $0.headFailureClass = .validation
+            }
+            let job = try await bench.accept([70_000], onMissing: .fail)
+            await #expect(throws: Permanent.self) { try await DownloadWorker(bench.context()).work(bench.job(job)) }
+            #expect(try await bench.record(job.id).status == .failed)
+            #expect(try await bench.record(job.id).failure?.code == "validation_error")
+        }
+    }
+
+    @Test func nothingIsPromisedAboutAJobThatIsNotWorked() async throws {
+        try await DownloadBench.with { bench in
+            bench.objects.add(70_000)
+            let job = try await bench.accept([70_000])
+            bench.objects.inner.state.withLock { $0.writeFails = true }
+            for attempt in 1...3 {
+                await #expect(throws: (any Error).self) {
+                    try await DownloadWorker(bench.context(attempt: attempt)).work(bench.job(job, attempt: attempt))
+                }
+                #expect(try await bench.record(job.id).progress.secondsRemaining == nil)
+            }
+        }
+    }
+
+    @Test func aJobOfTheQueueSpeaksOnlyForItself() async throws {
+        try await DownloadBench.with { bench in
+            bench.objects.add(70_000)
+            let job = try await bench.accept([70_000])
+            let foreign = QueueJob(
+                id: "17", name: "x", queue: DownloadTask.queue, payload: bench.job(job).payload, attempt: 1,
+                maxAttempts: 1, addedAt: .now)
+            await #expect(throws: Permanent.self) { try await DownloadWorker(bench.context()).work(foreign) }
+            #expect(try await bench.record(job.id) == job)
         }
     }
 
@@ -317,34 +362,6 @@ import Testing
             #expect(record.failure?.code == (isPastDeadline ? "timeout_error" : nil))
             #expect(try await bench.row(job.id).status == (isPastDeadline ? "failed" : "queued"))
             #expect(bench.objects.inner.archives.isEmpty)
-        }
-    }
-
-    @Test func reportsToTheQueueGoIntoTheHistory() async throws {
-        try await DownloadBench.with { bench in
-            let job = try await bench.accept([70_000, 70_001])
-            let record = try await bench.record(job.id)
-            let files = (0..<2).map { position in
-                ProgressReport.File(
-                    ArchivedFile(
-                        fileID: 70_000 + Int64(position), position: position, key: "k", name: "n",
-                        status: position == 0 ? .completed : .failed, sizeBytes: 5, crc32: 6,
-                        error: position == 0 ? nil : "gone", errorClass: nil))
-            }
-            let report = ProgressReport(record, files: files)
-            let events = try JobEvents(bench.context())
-            let sent = try JSON.decode(ProgressReport.self, from: try JSON.text(report))
-            #expect(sent == report)
-            try await events.record(sent, of: job.id.description)
-            try await events.record(sent, of: job.id.description)
-            let kept = try await bench.history.files(of: job.id.description)
-            #expect(kept.map(\.status) == ["completed", "failed"])
-            // Too late, or about a job that nobody knows.
-            _ = try await bench.history.update(
-                job.id.description, round: 1, from: ["queued"], change: HistoryChange(status: "failed", at: .now))
-            try await events.record(ProgressReport(record, files: [files[0]]), of: job.id.description)
-            try await events.record(report, of: "unknown")
-            #expect(try await bench.history.files(of: job.id.description) == kept)
         }
     }
 

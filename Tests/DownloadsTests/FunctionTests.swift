@@ -9,6 +9,7 @@ import Testing
 @testable import complete
 @testable import console
 @testable import download_url
+@testable import fail
 @testable import initiate
 @testable import process
 @testable import progress
@@ -37,6 +38,7 @@ import Testing
             #expect(added.options.attempts == 3)
             #expect(added.options.backoff == Backoff(.exponential, delay: .seconds(2)))
             #expect(added.options.keepCompleted == KeepRule(age: .seconds(3_600)))
+            #expect(added.options.keepFailed == KeepRule(age: .seconds(2_592_000)))
             let task = try JSON.decode(DownloadTask.self, from: added.data)
             #expect(task.jobId == id.description)
             #expect(task.round == 1)
@@ -226,6 +228,10 @@ import Testing
                 kind: .completed, queue: DownloadTask.queue, jobID: job.id.description, data: try JSON.text(outcome))
             let before = try await bench.record(job.id)
             try await CompleteDownload().handle(result, bench.context())
+            #expect(try await bench.record(job.id) == before)
+            let failed = QueueEvent(
+                kind: .failed, queue: DownloadTask.queue, jobID: job.id.description, data: "job stalled")
+            try await FailDownload().handle(failed, bench.context())
             #expect(try await bench.record(job.id) == before)
             for data in ["42", "{}", "null", "nonsense"] {
                 let progress = QueueEvent(

@@ -7,7 +7,7 @@ import Testing
         var meter = ProgressMeter(files: 3)
         #expect(meter.progress == Progress(total: 3))
         meter.update(completedFiles: 2, bytes: 1_048_576, totalBytes: 1_572_864, elapsed: .seconds(2))
-        #expect(meter.progress.percentage == "66.6")
+        #expect(meter.progress.percentage == "66.7")
         #expect(meter.progress.current == 2)
         #expect(meter.progress.secondsRemaining == 1)
         meter.update(completedFiles: 3, bytes: 1_572_864, totalBytes: 1_572_864, elapsed: .seconds(3))
@@ -22,7 +22,15 @@ import Testing
         #expect(meter.progress.totalBytes == nil)
         #expect(meter.progress.secondsRemaining == 4)
         meter.update(completedFiles: 2, bytes: 10, totalBytes: 0, elapsed: .seconds(4))
-        #expect(meter.progress.percentage == "66.6")
+        #expect(meter.progress.percentage == "66.7")
+    }
+
+    @Test func aHundredIsToldOnlyOfAll() {
+        var meter = ProgressMeter(files: 1)
+        meter.update(completedFiles: 0, bytes: 99_999, totalBytes: 100_000, elapsed: .seconds(1))
+        #expect(meter.progress.percentage == "99.9")
+        meter.update(completedFiles: 1, bytes: 100_000, totalBytes: 100_000, elapsed: .seconds(1))
+        #expect(meter.progress.percentage == "100")
     }
 
     @Test func percentageNeverFalls() {

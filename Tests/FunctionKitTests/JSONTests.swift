@@ -11,6 +11,8 @@ import Testing
             json.key("b")
             json.array { list in
                 list.value("x")
+                list.value("y")
+                list.value("\n")
                 list.value(nil as String?)
                 list.object { _ in }
                 list.value(true)
@@ -20,7 +22,7 @@ import Testing
             json.key("d")
             json.raw("{\"e\":2}")
         }
-        #expect(String(buffer: writer.buffer) == #"{"a":1,"b":["x",null,{},true],"c":null,"d":{"e":2}}"#)
+        #expect(String(buffer: writer.buffer) == #"{"a":1,"b":["x","y","\n",null,{},true],"c":null,"d":{"e":2}}"#)
     }
 
     @Test(arguments: [
@@ -42,6 +44,30 @@ import Testing
         var writer = JSONWriter()
         writer.value(number)
         #expect(String(buffer: writer.buffer) == expected)
+    }
+}
+
+@Suite struct RESPValueTests {
+    @Test(
+        arguments: [
+            ("0", 0), ("007", 7), ("999999999999999999", 999_999_999_999_999_999), ("-5", -5),
+            ("9223372036854775807", Int64.max), ("9223372036854775808", nil), ("", nil), ("1 ", nil), ("1a", nil),
+        ] as [(String, Int64?)])
+    func readsIntegersFromBytes(text: String, expected: Int64?) {
+        #expect(RESPValue.bytes(ByteBuffer(string: text)).integer == expected)
+    }
+}
+
+@Suite struct JSONWriterNameTests {
+    @Test func escapesNamesThatAreNotLiterals() {
+        var writer = JSONWriter()
+        writer.object { json in
+            json.key("a")
+            json.value(1)
+            json.key(escaping: "b\"\n")
+            json.value(2)
+        }
+        #expect(String(buffer: writer.buffer) == #"{"a":1,"b\"\n":2}"#)
     }
 }
 

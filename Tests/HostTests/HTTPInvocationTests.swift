@@ -116,6 +116,29 @@ struct HTTPInvocationTests {
         }
     }
 
+    @Test func doesNotBeginWhatHasHadItsAnswer() async throws {
+        let release = Atomic(false)
+        let begun = Atomic(0)
+        let stuck = HTTPTestServer.function(
+            "stuck", "GET", "/stuck", executor: .pool, timeout: .milliseconds(150), concurrency: 8
+        ) { _, _ in
+            begun.add(1, ordering: .relaxed)
+            while !release.load(ordering: .relaxed) {}
+            return .text("at last")
+        }
+        let options = HandlerPool.Options(
+            threadCount: 1, spareCount: 0, lostLimit: 0, grace: .seconds(60), tick: .milliseconds(20))
+        try await HTTPTestServer.with([stuck], pool: options) { server in
+            // The first has the only thread; the others wait for one until their time is over.
+            for _ in 0..<4 { #expect(try await server.get("/stuck").status == 504) }
+            release.store(true, ordering: .relaxed)
+            await eventually("the slots are free") { server.runners["stuck"]?.counts.running == 0 }
+            #expect(begun.load(ordering: .relaxed) == 1)
+            let last = try await server.get("/stuck")
+            #expect(last.body == "at last")
+        }
+    }
+
     @Test(arguments: [true, false])
     func cancelsHandlersWhoseClientIsGone(closesAtOnce: Bool) async throws {
         let started = OneShot<Void>()

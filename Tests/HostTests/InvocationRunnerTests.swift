@@ -114,6 +114,24 @@ struct InvocationRunnerTests {
         await eventually("nothing runs") { runner.counts == (0, 0) }
     }
 
+    @Test func waitsForHandlersThatCleanUpAfterTheirCallersAnswer() async {
+        let runner = runner()
+        #expect(await runner.waitUntilIdle(atMost: .seconds(20)))
+        let release = OneShot<Void>()
+        let hasCleaned = Shared(false)
+        await #expect(throws: InvocationError.self) {
+            try await runner.run(requestID: "1", timeout: .milliseconds(10)) { _ in
+                await release.value()
+                hasCleaned.update { $0 = true }
+            }
+        }
+        #expect(await !runner.waitUntilIdle(atMost: .milliseconds(10)))
+        async let isIdle = runner.waitUntilIdle(atMost: .seconds(20))
+        release.set(())
+        #expect(await isIdle)
+        #expect(hasCleaned.value)
+    }
+
     @Test func holdsItsConcurrencyUnderLoad() async throws {
         let runner = runner(concurrency: 3, queueLimit: 1000)
         let running = Shared((now: 0, most: 0))

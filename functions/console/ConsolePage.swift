@@ -63,6 +63,7 @@ func consolePage(nonce: String, version: String) -> String {
         <table id="table"><caption hidden>Files</caption>
           <thead><tr><th scope="col">File</th><th scope="col">Status</th><th scope="col">Size</th></tr></thead>
           <tbody id="files"></tbody></table>
+        <p class="hint" id="more"></p>
       </section>
       <section aria-labelledby="api">
         <h2 id="api">By hand</h2>
@@ -102,7 +103,9 @@ func consolePage(nonce: String, version: String) -> String {
       at("job-title").textContent = "Job " + job.jobId;
       at("status").textContent = job.status;
       const parts = [progress.current + " of " + progress.total + " files", bytes(progress.bytes)];
-      if (job.status === "processing" && progress.estimatedTimeRemaining != null)
+      if (job.status === "processing" && progress.current === progress.total)
+        parts.push("finishing the archive");
+      else if (job.status === "processing" && progress.estimatedTimeRemaining != null)
         parts.push("about " + progress.estimatedTimeRemaining + " s left");
       if (job.attempt > 1) parts.push("attempt " + job.attempt + " of " + job.maxAttempts);
       if (job.error) parts.push(job.error);
@@ -119,6 +122,8 @@ func consolePage(nonce: String, version: String) -> String {
         }
         return row;
       }));
+      const hidden = job.filesProcessed.length - 100;
+      at("more").textContent = hidden > 0 ? "and " + hidden + " more" : "";
       at("job").hidden = false;
       if (job.status === "ready") {
         const link = await call("/v1/download/job/" + job.jobId + "/download-url");

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Emulator
 import Glibc
 import Host
 
@@ -15,8 +16,19 @@ struct CommandFailure: Error, CustomStringConvertible {
         } catch let error as ExitCode {
             throw error
         } catch {
-            LogOutput.write("ferry: \(error)\n", to: STDERR_FILENO)
+            LogOutput.write("ferry: \(text(of: error))\n", to: STDERR_FILENO)
             throw ExitCode.failure
+        }
+    }
+
+    /// What an error says, with what to do where only the command line knows it.
+    private static func text(of error: any Error) -> String {
+        switch error {
+        case let error as EmulatorError where error.code == .addressInUse:
+            "\(error.message) The key is storage.port; 0 lets the system choose."
+        case let error as ListenError:
+            "\(error) Choose another address with --listen, or with http.listen in the configuration."
+        default: "\(error)"
         }
     }
 }

@@ -10,7 +10,7 @@ struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve on the embedded default and run a first download.",
         discussion: """
-            Puts three sample files into the local store, gathers them into one archive with a progress bar, and goes on
+            Puts three sample files into the local store, gathers them into one archive with a progress bar, and goes on \
             serving until Ctrl-C.
 
             Examples:
@@ -35,7 +35,9 @@ struct Demo: AsyncParsableCommand {
             try await host.run { running in
                 try await Demo.download(from: running)
                 // The companion's end is the host's end.
-                if !once { while true { try await Task.sleep(for: .seconds(3600)) } }
+                guard !once else { return }
+                LogOutput.announce("Serving until Ctrl-C.")
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
             }
         }
     }
@@ -55,7 +57,7 @@ struct Demo: AsyncParsableCommand {
                 client: DownloadClient(baseURL: url, http: http), timeout: .seconds(120), output: archive)
             result = .success(try await download.run(ids, onMissing: "fail", archiveName: "ferry-demo"))
         } catch {
-            result = .failure(error)
+            result = .failure(Task.isCancelled ? CommandFailure("stopped before the download was complete") : error)
         }
         try? await http.shutdown()
         try result.get()
@@ -68,7 +70,7 @@ struct Demo: AsyncParsableCommand {
               curl \(url)/v1/download/job/<jobId>/download-url
               curl -o archive.zip '<downloadUrl>'
             or
-              ferry download \(ids.map(String.init).joined(separator: " ")) --url \(url)
+              \(CommandLine.arguments.first ?? "ferry") download \(ids.map(String.init).joined(separator: " ")) --url \(url)
             A page for the browser is at \(url)/
             """)
     }

@@ -1,12 +1,18 @@
 import ArgumentParser
 import AsyncHTTPClient
 
+/// What becomes of an archive when a file cannot be had.
+enum OnMissing: String, ExpressibleByArgument, CaseIterable {
+    case skip
+    case fail
+}
+
 /// `ferry download`: orders an archive, shows the progress, fetches it and verifies it.
 struct Download: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Gather files into one archive and fetch it.",
         discussion: """
-            Orders the archive at a running host, follows the progress, fetches the archive by its presigned URL and
+            Orders the archive at a running host, follows the progress, fetches the archive by its presigned URL and \
             checks its size and CRC-32. Exits with a status other than 0, and the reason, when anything fails.
 
             Examples:
@@ -23,8 +29,8 @@ struct Download: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "Where the archive goes; by default <job id>.zip here.")
     var output: String?
 
-    @Option(help: "What to do about files that cannot be had: skip or fail.")
-    var onMissing: String?
+    @Option(help: "What to do about files that cannot be had.")
+    var onMissing: OnMissing?
 
     @Option(help: "The name that the archive carries in the store's answer.")
     var archiveName: String?
@@ -48,7 +54,7 @@ struct Download: AsyncParsableCommand {
                 client: DownloadClient(baseURL: base, http: http), timeout: .seconds(timeout), output: output)
             let result: Result<Void, any Error>
             do {
-                result = .success(try await download.run(ids, onMissing: onMissing, archiveName: archiveName))
+                result = .success(try await download.run(ids, onMissing: onMissing?.rawValue, archiveName: archiveName))
             } catch {
                 result = .failure(error)
             }

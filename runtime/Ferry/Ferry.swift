@@ -7,7 +7,7 @@ struct Ferry: AsyncParsableCommand {
         commandName: "ferry",
         abstract: "A function host for long-running downloads.",
         discussion: """
-            A function is a folder with a function.json and Swift files. Ferry compiles it, loads it, and calls it for
+            A function is a folder with a function.json and Swift files. Ferry compiles it, loads it, and calls it for \
             HTTP requests or for a queue's jobs and events.
             """,
         version: "0.1.0",

@@ -7,7 +7,7 @@ struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List functions.",
         discussion: """
-            Shows each function with its trigger, its route or queue, its timeout and its state: built, stale (its
+            Shows each function with its trigger, its route or queue, its timeout and its state: built, stale (its \
             module is of other sources or another Ferry), not built, or error.
 
             Examples:
@@ -21,16 +21,22 @@ struct List: AsyncParsableCommand {
     @OptionGroup var folders: FolderOptions
 
     func run() async throws {
-        let items = try await FunctionListing.list(folder: folders.functionsFolder, dataFolder: folders.dataFolder)
-        let output = Terminal.output
-        if json {
-            output.line(try JSON.text(items.map(Row.init)))
-            return
+        try await CommandFailure.reported {
+            try await CommandFailure.reported {
+                let items = try await FunctionListing.list(
+                    folder: folders.functionsFolder, dataFolder: folders.dataFolder)
+                let output = Terminal.output
+                if json {
+                    output.line(try JSON.text(items.map(Row.init)))
+                    return
+                }
+                let rows = items.map(Row.init)
+                output.table(
+                    ["NAME", "TRIGGER", "ROUTE OR QUEUE", "TIMEOUT", "STATE"], rows.map(\.cells),
+                    colours: rows.map(\.colour))
+                for problem in items.flatMap(\.problems) { Terminal.errors.problem(problem.problem) }
+            }
         }
-        let rows = items.map(Row.init)
-        output.table(
-            ["NAME", "TRIGGER", "ROUTE OR QUEUE", "TIMEOUT", "STATE"], rows.map(\.cells), colours: rows.map(\.colour))
-        for problem in items.flatMap(\.problems) { Terminal.errors.problem(problem.problem) }
     }
 
     /// One function as it is printed.

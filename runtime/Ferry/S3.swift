@@ -12,7 +12,7 @@ struct S3: AsyncParsableCommand {
         commandName: "s3",
         abstract: "Serves a data directory's S3 endpoint and nothing else.",
         discussion: """
-            Prints one line of JSON with the endpoint and its credentials, then serves until it is interrupted. When
+            Prints one line of JSON with the endpoint and its credentials, then serves until it is interrupted. When \
             another host serves the data directory already, it waits and takes over from it.
             """,
         shouldDisplay: false)

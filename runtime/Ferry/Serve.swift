@@ -6,9 +6,9 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve functions.",
         discussion: """
-            Builds what is not built, loads the functions and serves them until SIGTERM or Ctrl-C; then it drains:
-            requests in flight are answered, running jobs end or go back to their queue. Without a configuration it
-            runs a private redis-server, an S3 endpoint over files and a SQLite history in the data folder; several
+            Builds what is not built, loads the functions and serves them until SIGTERM or Ctrl-C; then it drains: \
+            requests in flight are answered, running jobs end or go back to their queue. Without a configuration it \
+            runs a private redis-server, an S3 endpoint over files and a SQLite history in the data folder; several \
             hosts may share one.
 
             A function that does not compile, or whose manifest is wrong, is reported; the others are served.
@@ -16,8 +16,8 @@ struct Serve: AsyncParsableCommand {
             Examples:
               ferry serve
               ferry serve --only status,download-url --listen 127.0.0.1:3001
-              ferry serve --functions ~/my-functions --config production.json --data /var/lib/ferry
-              REDIS_URL=redis://cache:6379/2 ferry serve --listen unix:/run/ferry.sock
+              ferry serve --functions ~/functions --config my.json --data /var/lib/ferry
+              REDIS_URL=redis://cache/2 ferry serve --listen unix:/run/ferry.sock
             """)
 
     @OptionGroup var options: ServeOptions

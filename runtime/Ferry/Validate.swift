@@ -22,13 +22,18 @@ struct Validate: AsyncParsableCommand {
     var configurationFile: String?
 
     func run() async throws {
-        let functions = try await FunctionCheck.run(folder: functionsFolder)
-        let problems = functions.problems.map(\.problem) + ConfigurationCheck.problems(file: configurationFile)
-        for problem in problems { Terminal.output.problem(problem) }
-        guard problems.isEmpty else {
-            Terminal.errors.line("\(problems.count) \(problems.count == 1 ? "problem" : "problems")")
-            throw ExitCode.failure
+        try await CommandFailure.reported {
+            try await CommandFailure.reported {
+                let functions = try await FunctionCheck.run(folder: functionsFolder)
+                let problems = functions.problems.map(\.problem) + ConfigurationCheck.problems(file: configurationFile)
+                for problem in problems { Terminal.output.problem(problem) }
+                guard problems.isEmpty else {
+                    Terminal.errors.line("\(problems.count) \(problems.count == 1 ? "problem" : "problems")")
+                    throw ExitCode.failure
+                }
+                let noun = functions.count == 1 ? "function" : "functions"
+                Terminal.output.line("\(functions.count) \(noun), no problems")
+            }
         }
-        Terminal.output.line("\(functions.count) \(functions.count == 1 ? "function" : "functions"), no problems")
     }
 }

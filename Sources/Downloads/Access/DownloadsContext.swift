@@ -23,7 +23,9 @@ extension Context {
             let record = JobRecord(
                 job, files: try await history.files(of: id.description), maxAttempts: downloads.attempts)
         {
-            return record
+            // The record was gone by itself at that time; the history's row waits to be purged.
+            let isOver = record.status.isFinished && record.updatedAt + downloads.recordRetention <= .now
+            if !isOver { return record }
         }
         throw HTTPError(.notFound, code: "not_found", message: "There is no job \(id).")
     }

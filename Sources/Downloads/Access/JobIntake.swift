@@ -51,7 +51,8 @@ public struct JobIntake: Sendable {
             let options = JobOptions(
                 id: record.id.description, attempts: record.maxAttempts,
                 backoff: Backoff(.exponential, delay: settings.retryDelay),
-                keepCompleted: KeepRule(age: settings.keepCompleted))
+                keepCompleted: KeepRule(age: settings.keepCompleted),
+                keepFailed: KeepRule(age: settings.recordRetention))
             let task = DownloadTask(record, requestID: context.requestID)
             let addition = try await queue.add("download", data: task.json, options: options)
             if addition.isDuplicate {

@@ -38,6 +38,10 @@ public struct ArchiveBuilder: Sendable {
         _ request: ArchiveRequest, callbacks: ArchiveCallbacks = ArchiveCallbacks()
     ) async throws -> ArchiveResult {
         let plan = try await ArchivePlan.survey(request, store: store, concurrency: policy.fetchAheadCount)
+        if let failure = plan.failure(request.onMissing) {
+            for file in plan.absent { try await callbacks.onFileFinished(file) }
+            throw failure
+        }
         guard let partSizeBytes = policy.partSizeBytes(forArchiveOf: plan.archiveBytes) else {
             throw Permanent("The archive would be too large.", class: .validation)
         }

@@ -41,8 +41,8 @@ struct ArchivePlan: Sendable {
 
     /// Asks the store for every file.
     ///
-    /// - Throws: `Permanent` when files are missing and the request wants all, or when there is none at all; the store's
-    ///   error when a file could not be asked for and may not be left out.
+    /// - Throws: `Permanent` when no file was asked for; the store's error when a file could not be asked for and may not
+    ///   be left out.
     static func survey(
         _ request: ArchiveRequest, store: any ObjectStore, concurrency: Int
     ) async throws -> ArchivePlan {
@@ -52,18 +52,32 @@ struct ArchivePlan: Sendable {
         let files = zip(request.sources, findings).map { source, found in
             File(source: source, name: names.assign(source.name), found: found)
         }
-        let absent = files.filter { if case .absent = $0.found { true } else { false } }
-        if !absent.isEmpty, request.onMissing == .fail || absent.count == files.count {
-            throw failure(absent, of: files.count)
-        }
         guard !files.isEmpty else { throw Permanent("No file was asked for.", class: .validation) }
         return ArchivePlan(files: files)
+    }
+
+    /// The results of the files that are not there, in the order asked for.
+    var absent: [ArchivedFile] {
+        files.enumerated().compactMap { position, file in
+            guard case .absent(let message, let errorClass) = file.found else { return nil }
+            return file.result(position, error: message, class: errorClass)
+        }
+    }
+
+    /// Why there can be no archive: files are missing and the request wants all, or there is none at all.
+    func failure(_ onMissing: MissingFilePolicy) -> Permanent? {
+        let absent = absent
+        guard !absent.isEmpty, onMissing == .fail || absent.count == files.count else { return nil }
+        let shown = absent.prefix(20).map { "\($0.fileID): \($0.error ?? "")" }.joined(separator: " ")
+        let classes = Set(absent.compactMap(\.errorClass))
+        return Permanent(
+            "\(absent.count) of \(files.count) files could not be had. \(shown)" + (absent.count > 20 ? " …" : ""),
+            class: classes.count == 1 ? classes.first ?? .unknown : .storage)
     }
 
     private static func findings(
         _ request: ArchiveRequest, store: any ObjectStore, concurrency: Int
     ) async throws -> [Finding] {
-        let mayLeaveOut = request.isLastAttempt && request.onMissing == .skip
         var findings: [Int: Finding] = [:]
         try await withThrowingTaskGroup(of: (Int, Finding).self) { group in
             var running = 0
@@ -79,7 +93,7 @@ struct ArchivePlan: Sendable {
                             return (index, .absent(message: missingMessage, class: .validation))
                         }
                         return (index, .present(info))
-                    } catch  where mayLeaveOut && !Task.isCancelled {
+                    } catch  where request.leavesOut(ErrorClass(of: error)) && !Task.isCancelled {
                         let errorClass = ErrorClass(of: error)
                         return (index, .absent(message: unreadableMessage(errorClass), class: errorClass))
                     }
@@ -88,19 +102,5 @@ struct ArchivePlan: Sendable {
             for try await (index, finding) in group { findings[index] = finding }
         }
         return request.sources.indices.compactMap { findings[$0] }
-    }
-
-    private static func failure(_ absent: [File], of count: Int) -> Permanent {
-        let shown = absent.prefix(20).map { file in
-            if case .absent(let message, _) = file.found { "\(file.source.fileID): \(message)" } else { "" }
-        }
-        let classes = Set(
-            absent.compactMap { file -> ErrorClass? in
-                if case .absent(_, let errorClass) = file.found { errorClass } else { nil }
-            })
-        let more = absent.count > shown.count ? " …" : ""
-        return Permanent(
-            "\(absent.count) of \(count) files could not be had. " + shown.joined(separator: " ") + more,
-            class: classes.count == 1 ? classes.first ?? .unknown : .storage)
     }
 }

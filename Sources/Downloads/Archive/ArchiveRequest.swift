@@ -25,9 +25,10 @@ public struct ArchiveRequest: Sendable {
         self.at = at
     }
 
-    /// The key of one attempt's archive: `archives/<jobId>/<round>-<attempt>.zip`.
-    public static func key(jobID: String, round: Int, attempt: Int) -> String {
-        "archives/\(jobID)/\(round)-\(attempt).zip"
+    /// Whether the archive is made without a file that could not be read for such a reason. A further attempt may read
+    /// it, unless there is none or the reason stays.
+    func leavesOut(_ errorClass: ErrorClass) -> Bool {
+        onMissing == .skip && (isLastAttempt || errorClass == .validation)
     }
 }
 

@@ -99,13 +99,12 @@ final class ArchiveRun {
             let (sizeBytes, crc32) = try await stream(file, info, in: &group)
             return file.result(index, sizeBytes: sizeBytes, crc32: crc32)
         } catch let fault as SourceFault {
-            let mayBeMissing = fault.recovery == .missing || request.isLastAttempt
-            guard mayBeMissing, request.onMissing == .skip else {
-                guard fault.recovery == .missing else { throw fault.error }
-                throw Permanent("\(file.source.fileID): \(fault.error.message)", class: .validation)
-            }
-            return file.result(
-                index, sizeBytes: info.sizeBytes, error: fault.error.message, class: fault.error.errorClass)
+            let errorClass = fault.error.errorClass
+            let result = file.result(index, sizeBytes: info.sizeBytes, error: fault.error.message, class: errorClass)
+            if request.leavesOut(errorClass) { return result }
+            guard request.isLastAttempt || errorClass == .validation else { throw fault.error }
+            try await callbacks.onFileFinished(result)
+            throw Permanent("\(file.source.fileID): \(fault.error.message)", class: errorClass)
         }
     }
 

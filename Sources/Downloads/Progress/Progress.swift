@@ -26,6 +26,11 @@ public struct Progress: Sendable, Hashable {
         self.secondsRemaining = secondsRemaining
     }
 
+    /// A share in tenths of a percent, rounded, but 1000 only when everything is done.
+    static func permille(_ done: Double, of total: Double) -> Int {
+        done < total ? min(Int((done / total * 1000).rounded()), 999) : 1000
+    }
+
     /// The percentage with at most one decimal, such as `66.7`.
     public var percentage: String {
         permille % 10 == 0 ? "\(permille / 10)" : "\(permille / 10).\(permille % 10)"

@@ -39,17 +39,10 @@ public struct ProgressMeter: Sendable {
         let total = Double(isBytes ? totalBytes ?? 0 : Int64(progress.total))
         let done = min(Double(isBytes ? progress.bytes : Int64(progress.current)), total)
         if total > 0 {
-            // A part of a tenth is not shown, so that 100 means all.
-            progress.permille = max(progress.permille, Int(done / total * 1000))
+            progress.permille = max(progress.permille, Progress.permille(done, of: total))
         }
         learn(done: done, isBytes: isBytes, seconds: elapsed / .seconds(1))
         progress.secondsRemaining = remaining(total - done)
-    }
-
-    /// Marks the end: everything is done.
-    public mutating func finish() {
-        progress.permille = 1000
-        progress.secondsRemaining = 0
     }
 
     private mutating func learn(done: Double, isBytes: Bool, seconds: Double) {

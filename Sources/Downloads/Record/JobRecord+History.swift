@@ -34,7 +34,8 @@ extension JobRecord {
         let bytes = files.reduce(Int64(0)) { $0 + ($1.state == .completed ? $1.sizeBytes ?? 0 : 0) }
         return Progress(
             current: current, total: files.count,
-            permille: isReady ? 1000 : current * 1000 / max(files.count, 1), bytes: bytes,
+            permille: isReady ? 1000 : Progress.permille(Double(current), of: Double(max(files.count, 1))),
+            bytes: bytes,
             totalBytes: isReady ? bytes : nil, secondsRemaining: isReady ? 0 : nil)
     }
 }
@@ -54,6 +55,14 @@ extension JobStore {
             var record = JobRecord(job, files: files, maxAttempts: current.maxAttempts), record.status.isFinished
         else { return }
         record.attempt = current.attempt
+        var changed = Array(record.files.indices)
+        if record.archive == nil {
+            // The record saw each file; the history may have seen fewer of them when a worker was lost.
+            record.files = current.files
+            record.progress = current.progress
+            record.progress.secondsRemaining = nil
+            changed = []
+        }
         let message: JobMessage =
             switch record.status {
             case .ready: .complete
@@ -62,6 +71,6 @@ extension JobStore {
             }
         // Refused means that someone else has finished it meanwhile, which is as good.
         _ = try await advance(
-            &record, from: JobStatus.unfinished, claim: .any, changed: Array(record.files.indices), messages: [message])
+            &record, from: JobStatus.unfinished, claim: .any, changed: changed, messages: [message])
     }
 }

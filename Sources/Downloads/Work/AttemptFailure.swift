@@ -25,11 +25,13 @@ enum AttemptFailure: Sendable {
             self = .interrupted
         } else if isCancelled {
             let failure = JobFailure(
-                code: ErrorClass.timeout.rawValue, message: "The attempt took longer than its time limit.")
+                code: ErrorClass.timeout.rawValue, message: Self.timeLimitMessage)
             self = isLast ? .final(failure) : .retryable(failure)
         } else {
             let failure = JobFailure(code: ErrorClass(of: error).rawValue, message: Self.message(error))
-            self = isLast || error is Permanent ? .final(failure) : .retryable(failure)
+            // Invalid input stays invalid.
+            let isFinal = isLast || error is Permanent || failure.code == ErrorClass.validation.rawValue
+            self = isFinal ? .final(failure) : .retryable(failure)
         }
     }
 
@@ -39,13 +41,29 @@ enum AttemptFailure: Sendable {
         case let error as Permanent: error.message
         case let error as RetryAfter: error.message
         case let error as ArchiveError: error.message
-        default:
-            switch ErrorClass(of: error) {
-            case .network: "A store could not be reached."
-            case .timeout: "A store did not answer in time."
-            case .storage: "A store could not do what was needed."
-            case .validation, .unknown: "The archive could not be made."
-            }
+        default: message(ErrorClass(of: error))
         }
+    }
+
+    private static func message(_ errorClass: ErrorClass) -> String {
+        switch errorClass {
+        case .network: "A store could not be reached."
+        case .timeout: "A store did not answer in time."
+        case .storage: "A store could not do what was needed."
+        case .validation, .unknown: "The archive could not be made."
+        }
+    }
+
+    private static let timeLimitMessage = "The attempt took longer than its time limit."
+
+    /// What the owner may read when the queue has given the job up, from the reason that the queue keeps. Its text is
+    /// for operators; only its class, when it begins with one, is told on.
+    static func failure(queueReason: String) -> JobFailure {
+        if queueReason.hasPrefix("job stalled") {
+            return JobFailure(code: ErrorClass.unknown.rawValue, message: "The job's workers were lost too often.")
+        }
+        let errorClass = ErrorClass(rawValue: String(queueReason.prefix { $0 != ":" })) ?? .unknown
+        return JobFailure(
+            code: errorClass.rawValue, message: errorClass == .timeout ? timeLimitMessage : message(errorClass))
     }
 }

@@ -39,7 +39,8 @@ public struct DownloadWorker: Sendable {
     /// - Cancellation: past the deadline a failed attempt, before it none: the job waits for its next worker. The
     ///   upload is given up first.
     public func work(_ job: QueueJob<DownloadTask>) async throws -> DownloadOutcome {
-        guard let id = JobID(job.payload.jobId) else {
+        // A job that somebody else has put into the queue must not be able to speak for another one.
+        guard let id = JobID(job.payload.jobId), id.description == job.id else {
             throw Permanent("The job's data names no job.", class: .validation)
         }
         guard var record = try await records.load(id) else { return try await withoutRecord(id, job.payload.round) }
@@ -62,7 +63,8 @@ public struct DownloadWorker: Sendable {
             return try await attempt(job, record, reporter)
         } catch {
             let failure = AttemptFailure(
-                error, isCancelled: Task.isCancelled, isPastDeadline: context.remaining == .zero,
+                // The host's timer and this clock need not agree to the last microsecond.
+                error, isCancelled: Task.isCancelled, isPastDeadline: context.remaining < .milliseconds(5),
                 isLast: job.attempt >= job.maxAttempts)
             // Owned by this call, which waits for it; it ends with the stores' deadlines. A task of its own, because
             // the current one may be cancelled.
@@ -171,6 +173,7 @@ public struct DownloadWorker: Sendable {
         var record = await reporter.record
         record.updatedAt = .now
         record.upload = nil
+        record.progress.secondsRemaining = nil
         switch failure {
         case .superseded:
             return DownloadOutcome(status: await reporter.refusal?.status, round: record.round)

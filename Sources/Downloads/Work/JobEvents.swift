@@ -49,4 +49,29 @@ public struct JobEvents: Sendable {
         guard let job = try await history.find(id) else { return }
         try await records.align(with: job, files: try await history.files(of: id))
     }
+
+    /// Closes a job that the queue has given up for good and whose worker could not say so itself: it was lost once too
+    /// often, or a store was away at the wrong moment.
+    ///
+    /// - Parameters:
+    ///   - reason: The queue's reason; it is not shown to the job's owner.
+    ///   - id: The job's id in the queue.
+    ///   - time: When the queue gave it up.
+    /// - Throws: A store's error.
+    public func fail(_ reason: String, of id: String, at time: Timestamp) async throws {
+        guard let id = JobID(id), var job = try await history.find(id.description) else { return }
+        // A round begins only after the end of the one before. An event that is older than the last change of a later
+        // round is a late one of an earlier round.
+        if JobStatus.unfinished.names.contains(job.status), job.round == 1 || job.updatedAt <= time {
+            let record = try await records.load(id)
+            let known = record?.round == job.round ? record?.failure : nil
+            let failure = known ?? AttemptFailure.failure(queueReason: reason)
+            let change = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
+            _ = try await history.update(
+                job.id, round: job.round, from: JobStatus.unfinished.names, change: change)
+            guard let changed = try await history.find(job.id) else { return }
+            job = changed
+        }
+        try await records.align(with: job, files: try await history.files(of: job.id))
+    }
 }

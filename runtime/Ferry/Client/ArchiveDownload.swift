@@ -11,6 +11,7 @@ struct ArchiveDownload {
     let output: String?
 
     func run(_ ids: [Int64], onMissing: String?, archiveName: String?) async throws {
+        if let output { try VerifiedFile.check(path: output) }
         var display = ProgressDisplay()
         defer { display.finish() }
         let accepted = try await client.initiate(ids, onMissing: onMissing, archiveName: archiveName)

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import FunctionKit
+import Glibc
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
@@ -90,12 +91,18 @@ struct DownloadClient {
         do {
             response = try await http.execute(HTTPClientRequest(url: url), deadline: .now() + .hours(6))
         } catch {
-            throw CommandFailure("the archive's URL cannot be fetched: \(error)")
+            throw CommandFailure("the archive's URL cannot be fetched: \(Self.reason(error))")
         }
         guard response.status == .ok else {
             throw CommandFailure("the store answered \(response.status.code) for the archive")
         }
         return response
+    }
+
+    /// What the system says, where an error wraps that in its own words.
+    private static func reason(_ error: any Error) -> String {
+        guard let error = error as? IOError else { return "\(error)" }
+        return String(cString: strerror(error.errnoCode))
     }
 
     private func call<Answer: Decodable>(
@@ -113,12 +120,13 @@ struct DownloadClient {
             response = try await http.execute(request, timeout: .seconds(30))
             answer = try await response.body.collect(upTo: 4 << 20)
         } catch {
-            throw CommandFailure("no answer from \(baseURL): \(error). Is the host running? (make run, or ferry serve)")
+            throw CommandFailure(
+                "no answer from \(baseURL): \(Self.reason(error)). Is the host running? (make run, or ferry serve)")
         }
         guard (200..<300).contains(response.status.code) else {
             let refusal = try? JSON.decode(Refusal.self, from: answer)
             let details = (refusal?.details ?? []).map { "\n  \($0.field): \($0.problem)" }.joined()
-            let message = refusal?.message ?? ""
+            let message = refusal?.message ?? "that is no answer of Ferry; is \(baseURL) the right address?"
             throw CommandFailure("\(method) \(path) was answered \(response.status.code): \(message)\(details)")
         }
         do {

@@ -12,9 +12,13 @@ struct ProgressDisplay {
         let progress = job.progress
         var text = "\(progress.current)/\(progress.total) files, \(Self.size(progress.bytes))"
         if let total = progress.totalBytes { text += " of \(Self.size(total))" }
-        if let seconds = progress.estimatedTimeRemaining, job.status == "processing" { text += ", \(seconds) s left" }
+        // The store puts the parts together when all have been sent, which for a large archive takes its time.
+        let isFinishing = job.status == "processing" && progress.current == progress.total
+        if let seconds = progress.estimatedTimeRemaining, job.status == "processing", !isFinishing {
+            text += ", \(seconds) s left"
+        }
         if job.attempt > 1 { text += ", attempt \(job.attempt) of \(job.maxAttempts)" }
-        show(fraction: progress.percentage / 100, label: job.status, text: text)
+        show(fraction: progress.percentage / 100, label: isFinishing ? "finishing" : job.status, text: text)
     }
 
     /// Shows a share of the whole, 0 to 1, with a label before and a text behind.
@@ -24,7 +28,9 @@ struct ProgressDisplay {
             let cells = 28
             let filled = min(cells, Int(fraction * Double(cells)))
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
-            write("\r\u{1B}[2K\(pad(label, 11)) \(bar) \(padLeft(percentage, 3)) %  \(text)")
+            // A line that wraps cannot be drawn over.
+            let line = "\(pad(label, 11)) \(bar) \(padLeft(percentage, 3)) %  \(text)"
+            write("\r\u{1B}[2K\(line.prefix(columns - 1))")
             isOpen = true
         } else {
             // A log wants to see that it goes on, not each per cent.
@@ -54,6 +60,12 @@ struct ProgressDisplay {
         guard unit > 0 else { return "\(bytes) B" }
         let tenths = Int((value * 10).rounded())
         return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+    }
+
+    /// The terminal's width.
+    private var columns: Int {
+        var size = winsize()
+        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
     }
 
     private func pad(_ text: String, _ width: Int) -> String {

@@ -5,16 +5,21 @@ import NIOCore
 import ZipArchive
 
 /// A file that takes its name only when size and CRC-32 are what was announced; until then it is `<name>.part`.
+///
+/// What is there already and is no regular file, such as a pipe or `/dev/null`, is written to as it is.
 final class VerifiedFile {
     private(set) var sizeBytes: Int64 = 0
     private let path: String
     private let temporaryPath: String
+    private let isRenamed: Bool
     private var descriptor: CInt
     private var crc = CRC32()
 
     init(path: String) throws {
         self.path = path
-        temporaryPath = path + ".part"
+        var status = stat()
+        isRenamed = stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG
+        temporaryPath = isRenamed ? path + ".part" : path
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw CommandFailure("\(temporaryPath) cannot be written: \(String(cString: strerror(errno)))")
@@ -22,6 +27,23 @@ final class VerifiedFile {
     }
 
     deinit { discard() }
+
+    /// Says at once what would only be found out when the archive is ready.
+    ///
+    /// - Parameter path: The path that the file will have.
+    /// - Throws: ``CommandFailure`` when nothing can be written there.
+    static func check(path: String) throws {
+        var status = stat()
+        let exists = stat(path, &status) == 0
+        guard !exists || status.st_mode & S_IFMT != S_IFDIR else {
+            throw CommandFailure("\(path) is a folder; name a file in it")
+        }
+        let folder = path.lastIndex(of: "/").map { path[...$0] } ?? "."
+        let isRegular = !exists || status.st_mode & S_IFMT == S_IFREG
+        guard access(isRegular ? String(folder) : path, W_OK) == 0 else {
+            throw CommandFailure("\(path) cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
 
     func write(_ chunk: ByteBuffer) throws {
         crc.update(chunk)
@@ -49,7 +71,7 @@ final class VerifiedFile {
         guard checksum == expectedChecksum.lowercased() else {
             throw CommandFailure("the archive's CRC-32 is \(checksum) where \(expectedChecksum) was announced")
         }
-        guard fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else {
+        guard !isRenamed || (fsync(descriptor) == 0 && rename(temporaryPath, path) == 0) else {
             throw CommandFailure("\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
         close(descriptor)
@@ -59,7 +81,7 @@ final class VerifiedFile {
     private func discard() {
         guard descriptor >= 0 else { return }
         close(descriptor)
-        unlink(temporaryPath)
+        if isRenamed { unlink(temporaryPath) }
         descriptor = -1
     }
 }

@@ -23,17 +23,35 @@ struct Core: Service {
     let companion: HostProcess.Companion?
 
     func run() async throws {
+        var cleanup = Cleanup()
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await serve(&cleanup))
+        } catch {
+            result = .failure(error)
+        }
+        // Owned by this call; every step has a bound, and must be made although the task may be cancelled by now.
+        await Task { [cleanup] in await cleanup.run() }.value
+        try result.get()
+    }
+
+    private func serve(_ cleanup: inout Cleanup) async throws {
         // The workers' talk with their queues, the renewal of locks above all, has a loop of its own on which no handler
         // runs, so that none can keep it busy.
         let queueGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        cleanup.add { try? await queueGroup.shutdownGracefully() }
         async let loading = FunctionRegistry.load(
             folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
         var redisConfiguration = try RedisConfiguration(url: redisURL)
         redisConfiguration.commandTimeout = configuration.redis.commandTimeout
         let redis = RedisClient(redisConfiguration, group: group, logger: logger)
+        cleanup.add { await redis.close() }
         let queueRedis = RedisClient(redisConfiguration, group: queueGroup, logger: logger)
+        cleanup.add { await queueRedis.close() }
         let history = try SQLiteHistory(path: configuration.history.path ?? options.dataFolder + "/history.sqlite")
+        cleanup.add { await history.close() }
         let objects = try await makeObjectStore()
+        cleanup.add { try? await objects.shutdown() }
         let registry = try await loading
         report(registry)
 
@@ -49,9 +67,11 @@ struct Core: Service {
                     "running_for": "\(lost.runningFor)", "lost_threads": "\(lost.lostCount)",
                 ])
         }
+        cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(group)
         let invocations = InvocationServices(logger: logger, bindings: bindings, pool: pool, loops: loops)
         let runners = registry.functions.map { FunctionRunner($0, services: invocations) }
+        cleanup.add { await waitForHandlers(runners) }
         let health = HealthMonitor([
             .init("storage") { try await objects.check() },
             .init("redis") { try await redis.check() },
@@ -97,22 +117,16 @@ struct Core: Service {
         }
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .warning)
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run())
-        } catch {
-            result = .failure(error)
+        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+    }
+
+    /// Handlers that were cancelled at the end of their grace still abort uploads and put their jobs back: the stores
+    /// stay open for them, within a bound for those that heed no cancellation.
+    private func waitForHandlers(_ runners: [FunctionRunner]) async {
+        let deadline = ContinuousClock.now + .seconds(5)
+        for runner in runners where await !runner.waitUntilIdle(atMost: max(.zero, deadline - .now)) {
+            logger.warning("a handler is still running at the end", metadata: ["function": "\(runner.function.name)"])
         }
-        // Owned by this call; every step has a bound, and must be made although the task may be cancelled by now.
-        await Task {
-            await queueRedis.close()
-            await redis.close()
-            try? await objects.shutdown()
-            await history.close()
-            pool.shutDown()
-            try? await queueGroup.shutdownGracefully()
-        }.value
-        try result.get()
     }
 
     private func makeObjectStore() async throws -> S3ObjectStore {
@@ -153,7 +167,27 @@ struct Core: Service {
                 }
             LogOutput.announce("  \(function.name): \(target)")
         }
+        if registry.functions.isEmpty {
+            LogOutput.write("no function of \(options.functionsFolder) is served\n", to: STDERR_FILENO)
+        }
     }
+}
+
+/// What must be closed, the last one opened first, also when the start stops halfway.
+private struct Cleanup: Sendable {
+    private var steps: [@Sendable () async -> Void] = []
+
+    mutating func add(_ step: @escaping @Sendable () async -> Void) { steps.append(step) }
+
+    func run() async {
+        for step in steps.reversed() { await step() }
+    }
+}
+
+extension Core: CustomStringConvertible {
+    /// The service's name in the group's log. Without it the group would print every property by reflection: that takes
+    /// milliseconds of the start, and the URL of Redis may hold a password.
+    var description: String { "core" }
 }
 
 /// A companion as a service.

@@ -6,11 +6,11 @@ import Logging
 /// Where a process writes: what it announces to standard output, its log to standard error.
 enum LogOutput {
     static func bootstrap(_ settings: Configuration.Log) {
-        LoggingSystem.bootstrap { label in
+        LoggingSystem.bootstrap { _ in
             var handler: any LogHandler =
                 switch settings.format {
                 case .text: TextLogHandler()
-                case .json: JSONLogHandler(label: label)
+                case .json: JSONLogHandler()
                 }
             handler.logLevel = settings.level
             return handler
@@ -63,12 +63,12 @@ struct TextLogHandler: LogHandler {
 
 /// One JSON object a line.
 struct JSONLogHandler: LogHandler {
-    let label: String
+    /// The members that every line has; metadata of the same name is left out.
+    private static let own: Set<String> = ["time", "level", "message"]
+
     var logLevel = Logger.Level.info
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
-
-    init(label: String) { self.label = label }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -84,16 +84,9 @@ struct JSONLogHandler: LogHandler {
             json.value(event.level.rawValue)
             json.key("message")
             json.value("\(event.message)")
-            json.key("metadata")
-            json.array { list in
-                for (key, value) in merged(event).sorted(by: { $0.key < $1.key }) {
-                    list.object { pair in
-                        pair.key("key")
-                        pair.value(key)
-                        pair.key("value")
-                        pair.value("\(value)")
-                    }
-                }
+            for (key, value) in merged(event).sorted(by: { $0.key < $1.key }) where !JSONLogHandler.own.contains(key) {
+                json.key(escaping: key)
+                json.value("\(value)")
             }
         }
         LogOutput.write(String(buffer: writer.buffer) + "\n", to: STDERR_FILENO)

@@ -22,6 +22,7 @@ final class ConcurrencyGate: Sendable {
     private struct State {
         var running = 0
         var waiting: Deque<Ticket> = []
+        var whenEmpty: [@Sendable () -> Void] = []
     }
 
     private let limit: Int
@@ -64,11 +65,23 @@ final class ConcurrencyGate: Sendable {
 
     /// Makes room for the next.
     func leave() {
-        let next = state.withLock { state -> Ticket? in
-            if let next = state.waiting.popFirst() { return next }
+        let (next, told) = state.withLock { state -> (Ticket?, [@Sendable () -> Void]) in
+            if let next = state.waiting.popFirst() { return (next, []) }
             state.running -= 1
-            return nil
+            guard state.running == 0 else { return (nil, []) }
+            defer { state.whenEmpty = [] }
+            return (nil, state.whenEmpty)
         }
         next?.granted()
+        for tell in told { tell() }
+    }
+
+    /// Calls back once nobody is in, at once if that is so already.
+    func whenEmpty(_ tell: @escaping @Sendable () -> Void) {
+        let isEmpty = state.withLock { state in
+            if state.running > 0 { state.whenEmpty.append(tell) }
+            return state.running == 0
+        }
+        if isEmpty { tell() }
     }
 }

@@ -19,6 +19,22 @@ public final class FunctionRunner: Sendable {
     /// How many invocations run, and how many wait. One whose time has ended runs until its handler returns.
     public var counts: (running: Int, waiting: Int) { gate.counts }
 
+    /// Waits until no handler runs any more, also none whose caller has had its answer: one that was cancelled may still
+    /// be cleaning up behind itself, and needs the stores for that.
+    ///
+    /// - Parameter limit: The longest wait, for handlers that heed no cancellation.
+    /// - Returns: Whether all have ended.
+    public func waitUntilIdle(atMost limit: Duration) async -> Bool {
+        let isIdle = OneShot<Bool>()
+        let timer = services.loops.executor(for: function.name).eventLoop.scheduleTask(in: TimeAmount(limit)) {
+            _ = isIdle.set(false)
+        }
+        gate.whenEmpty { isIdle.set(true) }
+        let result = await isIdle.value()
+        timer.cancel()
+        return result
+    }
+
     /// Runs one invocation of a queue's handler, waiting for a slot in order of arrival.
     ///
     /// The caller gets its answer in time also when the handler heeds no cancellation; the slot stays taken until the
@@ -52,6 +68,8 @@ public final class FunctionRunner: Sendable {
         let task = Task(executorPreference: executor(on: loop, requestID: requestID, deadline: deadline)) {
             let result: Result<Output, InvocationError>
             do {
+                // Whoever gave up while this waited for a thread needs no work done any more.
+                try Task.checkCancellation()
                 result = .success(try await body(context))
             } catch {
                 result = .failure(.handler(error))
@@ -110,6 +128,8 @@ public final class FunctionRunner: Sendable {
         let operation: @Sendable () async -> Void = {
             let result: Result<Response, any Error>
             do {
+                // A client that had its 504, or left, while this waited for a thread needs no work done any more.
+                try Task.checkCancellation()
                 result = .success(try await handler(request, context))
             } catch {
                 result = .failure(error)
