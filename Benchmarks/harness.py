@@ -1,5 +1,6 @@
 """What the benchmarks share: release builds, programs of the system, the line that tells a figure."""
 
+import functools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ class Bench:
         self.root = folder.parent
         self.scratch = os.path.abspath(os.environ.get("SCRATCH") or self.root / ".build-release")
 
+    @functools.cache
     def ferry(self):
         """The release build of the host: what FERRY names, else what `make build` makes."""
         ready = os.environ.get("FERRY")
@@ -26,6 +28,7 @@ class Bench:
         self.check(command + [f"SCRATCH={self.scratch}"], stdout=sys.stderr)
         return os.path.join(self.scratch, "release", "ferry")
 
+    @functools.cache
     def build(self, product):
         """Builds a program of this package in release mode and gives its path."""
         command = ["swift", "build", "-c", "release", "--package-path", str(self.folder)]

@@ -7,7 +7,9 @@ public import ServiceLifecycle
 /// Has the events of a queue handled by a `progress`, `completed` or `failed` function.
 ///
 /// Processes with the same function share its events: each goes to one of them.
-public struct EventTrigger: Service {
+public struct EventTrigger: Service, CustomStringConvertible {
+    /// The name in the logs of services, which would otherwise print every property.
+    public let description: String
     private let reader: BullEventReader
 
     /// Makes the trigger, or `nil` when the function handles no queue's events.
@@ -25,6 +27,7 @@ public struct EventTrigger: Service {
         else { return nil }
         var options = BullEventReader.Options()
         options.redeliverAfter = manifest.timeout + .seconds(30)
+        description = "events of \(runner.function.name)"
         reader = try BullEventReader(
             queue: queue, prefix: settings.prefix, group: "ferry-\(runner.function.name)", kinds: [kind],
             options: options, client: client, logger: logger

@@ -6,7 +6,9 @@ public import RedisClient
 public import ServiceLifecycle
 
 /// Has the jobs of a queue worked by a `process` function.
-public struct QueueTrigger: Service {
+public struct QueueTrigger: Service, CustomStringConvertible {
+    /// The name in the logs of services, which would otherwise print every property.
+    public let description: String
     private let worker: BullWorker
     private let grace: Duration
 
@@ -36,6 +38,7 @@ public struct QueueTrigger: Service {
         options.shutdownGrace = grace
         options.name = runner.function.name
         self.grace = grace
+        description = "worker of \(runner.function.name)"
         worker = try BullWorker(
             queue: queue, prefix: settings.prefix, options: options, client: client, lockLoop: lockLoop, logger: logger
         ) { job, control in
