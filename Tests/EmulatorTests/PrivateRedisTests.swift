@@ -1,4 +1,6 @@
 import Foundation
+import NIOCore
+import NIOPosix
 import Testing
 
 @testable import Emulator
@@ -91,6 +93,35 @@ import Testing
         await redis.stop()
         #expect(send("PING", to: next) == .reply("PONG"))
         await next.stop()
+    }
+
+    @Test func aServerWhoseSocketWasRemovedEndsBeforeAnotherBegins() async throws {
+        let redis = try await start()
+        let identifier = try processIdentifier(redis)
+        #expect(send("SET", "kept", "yes", to: redis) == .reply("OK"))
+        let watch = Task { try await redis.run() }
+        #expect(unlink(socket(of: redis)) == 0)
+        try await eventually { send("GET", "kept", to: redis) == .reply("yes") }
+        #expect(try processIdentifier(redis) != identifier)
+        #expect(!ChildProcess.isRunning(identifier, commandLineContains: [socket(of: redis)]))
+        watch.cancel()
+        try await watch.value
+        #expect(send("PING", to: redis) == .absent)
+    }
+
+    @Test func aServerThatIsFoundEndingIsReplaced() async throws {
+        let place = try RedisPlace(dataFolder: folder.path)
+        // Accepts, says nothing, and is gone: what a server looks like that has been told to end.
+        let ending = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.parent?.close(promise: nil)
+                return channel.close()
+            }
+            .bind(unixDomainSocketPath: place.socket).get()
+        let redis = try await start()
+        #expect(send("PING", to: redis) == .reply("PONG"))
+        await redis.stop()
+        try? await ending.close()
     }
 
     @Test func aMissingProgramIsNamedWithItsRemedy() async throws {

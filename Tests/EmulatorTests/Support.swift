@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import Emulator
@@ -24,6 +25,31 @@ final class TemporaryFolder: Sendable {
 }
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// Counts what is logged as an error.
+final class ErrorCount: Sendable {
+    private let errors = Mutex(0)
+
+    var count: Int { errors.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(errors: self) } }
+
+    private struct Handler: LogHandler {
+        let errors: ErrorCount
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        init(errors: ErrorCount) { self.errors = errors }
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            if event.level >= .error { errors.errors.withLock { $0 += 1 } }
+        }
+    }
+}
 
 struct Timeout: Error {}
 

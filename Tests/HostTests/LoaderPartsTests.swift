@@ -49,6 +49,17 @@ import Testing
         #expect(try ELFBuildID.read(Self.elf(notes: wide, alignment: 8)) == "ab")
     }
 
+    @Test func refusesAFileThatLacksSomeOfWhatIsLoaded() throws {
+        var bytes = Self.elf(notes: Self.note(Self.gnu, 3, [1, 2, 3, 4]))
+        // The size in the file of the first segment, which is loaded.
+        let size = 64 + 32
+        bytes[size] = UInt8(bytes.count)
+        #expect(try ELFBuildID.read(bytes) == "01020304")
+        bytes[size] += 1
+        let fault = #expect(throws: ELFBuildID.Fault.self) { try ELFBuildID.read(bytes) }
+        #expect(fault?.reason == "is cut short")
+    }
+
     @Test func refusesEveryCutAndEveryBrokenOffset() {
         let good = Self.elf(notes: Self.note(Self.gnu, 3, [1, 2, 3, 4]))
         for end in 0..<good.count {

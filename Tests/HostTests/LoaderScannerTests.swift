@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Host
@@ -36,6 +37,28 @@ import Testing
                 "no-manifest: has Swift files but no function.json, which says what calls it",
                 "no-swift/function.json: there is no Swift file beside it",
                 "under_score: \"under_score\" \(naming)", "ä: \"ä\" \(naming)",
+            ])
+    }
+
+    @Test func doesNotWaitForPipesAndNamesWhatCannotBeReached() throws {
+        let workspace = try workspace.get()
+        try workspace.write("{}", to: "pipe/function.json")
+        #expect(mkfifo("\(workspace.functions)/pipe/a.swift", 0o600) == 0)
+        try workspace.write("x", to: "device/a.swift")
+        #expect(symlink("/dev/zero", "\(workspace.functions)/device/function.json") == 0)
+        #expect(symlink("/nowhere", "\(workspace.functions)/dangling") == 0)
+        #expect(symlink("loop", "\(workspace.functions)/loop") == 0)
+        #expect(mkdir("\(workspace.functions)/".utf8CString.dropLast() + [CChar(bitPattern: 0xFF), 0], 0o700) == 0)
+        try workspace.add("good", "{}", "struct Good {}")
+        let result = try FunctionScanner().scan(workspace.functions)
+        #expect(result.sources.map(\.name) == ["good"])
+        let device = "is a pipe, a socket or a device, not a file"
+        #expect(
+            workspace.texts(result.problems).sorted() == [
+                "dangling: cannot be read: No such file or directory",
+                "device: device/function.json \(device)",
+                "loop: cannot be read: Too many levels of symbolic links",
+                "pipe: pipe/a.swift \(device)", "\u{FFFD}: its name is not UTF-8",
             ])
     }
 

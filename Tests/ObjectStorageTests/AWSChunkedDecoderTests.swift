@@ -66,7 +66,7 @@ import Testing
     static let crc32: String = {
         var crc = CRC32()
         crc.update(ByteBuffer(string: object))
-        return "x-amz-checksum-crc32:\(crc.headerValue)"
+        return "x-amz-checksum-crc32:\(S3Checksum.encode(crc.value))"
     }()
     static let sha256 =
         "x-amz-checksum-sha256:" + S3Checksum.base64(MessageDigest.digest(.sha256, of: object))

@@ -54,7 +54,11 @@ struct Download: AsyncParsableCommand {
                 client: DownloadClient(baseURL: base, http: http), timeout: .seconds(timeout), output: output)
             let result: Result<Void, any Error>
             do {
-                result = .success(try await download.run(ids, onMissing: onMissing?.rawValue, archiveName: archiveName))
+                let (ids, onMissing, archiveName) = (ids, onMissing?.rawValue, archiveName)
+                try await Interruption.stops {
+                    try await download.run(ids, onMissing: onMissing, archiveName: archiveName)
+                }
+                result = .success(())
             } catch {
                 result = .failure(error)
             }

@@ -143,16 +143,17 @@ public final class PrivateRedis: Service {
             return
         case .absent: break
         case .reply, .silent, .closed:
-            // It is loading, or busy: it is there, and answers later.
-            try await waitUntilReady(child: nil)
-            return try await checkVersion()
+            // It is loading, or busy, and answers later; or it is about to end.
+            if try await waitUntilReady(child: nil) { return try await checkVersion() }
         }
         // The one that died, if it was this host's own, is still to be reaped.
-        if let former = state.withLock({ $0.child }) { _ = try await pool.runIfActive { former.hasEnded() } }
+        let former = state.withLock { $0.child }
+        if let former { _ = try await pool.runIfActive { former.hasEnded() } }
+        try await endUnreachable(former?.identifier)
         let child = try await spawn()
         state.withLock { $0.child = child }
         do {
-            try await waitUntilReady(child: child)
+            _ = try await waitUntilReady(child: child)
             try await checkVersion()
         } catch {
             // The error is what counts; a server that never became ready has nothing to lose.
@@ -194,12 +195,14 @@ public final class PrivateRedis: Service {
         ]
     }
 
-    private func waitUntilReady(child: ChildProcess?) async throws {
+    /// - Returns: Whether the server is ready; `false` when one that was found there has gone. A child that ends throws.
+    private func waitUntilReady(child: ChildProcess?) async throws -> Bool {
         let began = ContinuousClock.now
         var limit = Duration.seconds(10)
         while true {
             switch try await send("PING") {
-            case .reply("PONG"): return
+            case .reply("PONG"): return true
+            case .absent where child == nil: return false
             case .reply(let text) where text.hasPrefix("-LOADING"): limit = .seconds(120)
             case .reply(let text) where text.hasPrefix("-"):
                 throw EmulatorError(.startFailed, "The redis-server on \(place.socket) answers PING with '\(text)'.")
@@ -225,18 +228,40 @@ public final class PrivateRedis: Service {
     }
 
     private func endServer() async throws {
-        let recorded = try await pool.runIfActive { [place] in try Folder.contents(of: place.processIdentifierFile) }
         let identifier =
-            try await info("process_id").flatMap { pid_t($0) }
-            ?? recorded.flatMap { pid_t(String(decoding: $0, as: UTF8.self).filter(\.isNumber)) }
+            if let told = try await info("process_id") { pid_t(told) } else { try await recordedIdentifier() }
         guard let identifier, isOurs(identifier) else { return }
         _ = try await send("SHUTDOWN")
         if try await waitForEnd(of: identifier, within: .seconds(20)) { return }
-        for (signal, limit) in [(SIGTERM, Duration.seconds(5)), (SIGKILL, .seconds(5))] where isOurs(identifier) {
-            logger.warning("The private redis-server does not end; sending signal \(signal).")
+        logger.warning("The private redis-server does not end; sending signals.")
+        try await end(identifier, bySignals: [(SIGTERM, .seconds(5)), (SIGKILL, .seconds(5))])
+    }
+
+    /// Ends a server that lives and cannot be reached any more, since its socket file was removed, or that is about to
+    /// end: two servers must never write to the same files.
+    private func endUnreachable(_ former: pid_t?) async throws {
+        for identifier in Set([try await recordedIdentifier(), former].compactMap(\.self)) where isOurs(identifier) {
+            logger.warning(
+                "The private redis-server lives but cannot be reached; ending it.", metadata: ["pid": "\(identifier)"])
+            try await end(identifier, bySignals: [(SIGTERM, .seconds(10)), (SIGKILL, .seconds(5))])
+            guard !isOurs(identifier) else {
+                throw EmulatorError(
+                    .startFailed, "The redis-server with pid \(identifier) cannot be reached, and does not end.")
+            }
+        }
+    }
+
+    private func end(_ identifier: pid_t, bySignals signals: [(signal: CInt, limit: Duration)]) async throws {
+        for (signal, limit) in signals where isOurs(identifier) {
             kill(identifier, signal)
             if try await waitForEnd(of: identifier, within: limit) { return }
         }
+    }
+
+    /// The process id that the server wrote when it started; it may have ended since.
+    private func recordedIdentifier() async throws -> pid_t? {
+        let bytes = try await pool.runIfActive { [place] in try Folder.contents(of: place.processIdentifierFile) }
+        return bytes.flatMap { pid_t(String(decoding: $0, as: UTF8.self).filter(\.isNumber)) }
     }
 
     /// Whether the process is this directory's server, and not one that was given the same number since.

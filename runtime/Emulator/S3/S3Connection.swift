@@ -27,7 +27,7 @@ struct S3Connection {
                 var input = S3Inbound(inbound, outbound)
                 while let head = try await input.nextHead() {
                     connections.setBusy(channel, true)
-                    let isKept = try await exchange(head, &input, outbound)
+                    let isKept = try await exchange(head, &input, outbound, channel.eventLoop)
                     connections.setBusy(channel, false)
                     guard isKept, !connections.isDraining else { return }
                 }
@@ -50,7 +50,7 @@ struct S3Connection {
 
     /// Whether the connection is kept.
     private func exchange(
-        _ head: HTTPRequestHead, _ input: inout S3Inbound, _ outbound: S3Inbound.Outbound
+        _ head: HTTPRequestHead, _ input: inout S3Inbound, _ outbound: S3Inbound.Outbound, _ loop: any EventLoop
     ) async throws -> Bool {
         let began = ContinuousClock.now
         let id = String(UInt64.random(in: 0 ... .max), radix: 16, uppercase: true)
@@ -61,7 +61,7 @@ struct S3Connection {
         answer.headers.add(name: "Server", value: "Ferry")
         answer.headers.add(name: "Date", value: HTTPDate.text(.now))
         if !isKept { answer.headers.replaceOrAdd(name: "Connection", value: "close") }
-        try await send(answer, to: head, id: id, outbound)
+        try await send(answer, to: head, id: id, outbound, loop)
         logger.debug(
             "S3 request",
             metadata: [
@@ -72,7 +72,8 @@ struct S3Connection {
     }
 
     private func send(
-        _ answer: S3Answer, to request: HTTPRequestHead, id: String, _ outbound: S3Inbound.Outbound
+        _ answer: S3Answer, to request: HTTPRequestHead, id: String, _ outbound: S3Inbound.Outbound,
+        _ loop: any EventLoop
     ) async throws {
         var head = HTTPResponseHead(version: .http1_1, status: answer.status, headers: answer.headers)
         let hasBody = request.method != .HEAD
@@ -87,14 +88,16 @@ struct S3Connection {
         case .file(let file, let range):
             head.headers.replaceOrAdd(name: "Content-Length", value: String(range.count))
             try await outbound.write(.head(head))
-            if hasBody { try await send(file, range, outbound) }
+            if hasBody { try await send(file, range, outbound, loop) }
         case .slow(let work):
             try await send(work, head: head, resource: String(request.uri.prefix { $0 != "?" }), id: id, outbound)
         }
         try await outbound.write(.end(nil))
     }
 
-    private func send(_ file: OpenFile, _ range: Range<Int64>, _ outbound: S3Inbound.Outbound) async throws {
+    private func send(
+        _ file: OpenFile, _ range: Range<Int64>, _ outbound: S3Inbound.Outbound, _ loop: any EventLoop
+    ) async throws {
         var offset = range.lowerBound
         while offset < range.upperBound {
             let start = offset
@@ -103,6 +106,9 @@ struct S3Connection {
             // Someone has cut the file short: the length was announced, so all that is left is to close.
             guard chunk.readableBytes == count else { throw ChannelError.eof }
             try await outbound.write(.body(.byteBuffer(chunk)))
+            // The writer learns that the socket takes no more only once the loop has run what it was handed. Without
+            // this turn of the loop a client that does not read gets megabytes of the file queued up for it.
+            try await loop.submit {}.get()
             offset += Int64(count)
         }
     }

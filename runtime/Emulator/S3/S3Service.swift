@@ -43,6 +43,9 @@ struct S3Service: Sendable {
             return try await perform(request, identity, &body)
         } catch let error as ChannelError {
             throw error
+        } catch let error as HTTPParserError {
+            // The body broke off, or is no HTTP: nobody waits for an answer.
+            throw error
         } catch let error as CancellationError {
             throw error
         } catch {

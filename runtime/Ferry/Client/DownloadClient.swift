@@ -4,6 +4,7 @@ import Glibc
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// The API of a Ferry host's download functions, as its callers see it.
 struct DownloadClient {
@@ -101,8 +102,13 @@ struct DownloadClient {
 
     /// What the system says, where an error wraps that in its own words.
     private static func reason(_ error: any Error) -> String {
-        guard let error = error as? IOError else { return "\(error)" }
-        return String(cString: strerror(error.errnoCode))
+        switch error {
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
+        case let error as NIOConnectionError where !error.connectionErrors.isEmpty:
+            // One address of the name after the other was tried.
+            return error.connectionErrors.map { "\($0.target): \(reason($0.error))" }.joined(separator: ", ")
+        default: return "\(error)"
+        }
     }
 
     private func call<Answer: Decodable>(

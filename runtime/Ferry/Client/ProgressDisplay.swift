@@ -25,10 +25,11 @@ struct ProgressDisplay {
     mutating func show(fraction: Double, label: String, text: String) {
         let percentage = Int((min(max(fraction, 0), 1) * 100).rounded(.down))
         if isTerminal {
-            let cells = 28
+            // A line that wraps cannot be drawn over: the bar takes what the text leaves.
+            let columns = columns
+            let cells = max(4, min(28, columns - 21 - text.count))
             let filled = min(cells, Int(fraction * Double(cells)))
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
-            // A line that wraps cannot be drawn over.
             let line = "\(pad(label, 11)) \(bar) \(padLeft(percentage, 3)) %  \(text)"
             write("\r\u{1B}[2K\(line.prefix(columns - 1))")
             isOpen = true

@@ -42,13 +42,14 @@ struct Core: Service {
         cleanup.add { try? await queueGroup.shutdownGracefully() }
         async let loading = FunctionRegistry.load(
             folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
-        var redisConfiguration = try RedisConfiguration(url: redisURL)
+        var redisConfiguration = try naming("redis.url") { try RedisConfiguration(url: redisURL) }
         redisConfiguration.commandTimeout = configuration.redis.commandTimeout
         let redis = RedisClient(redisConfiguration, group: group, logger: logger)
         cleanup.add { await redis.close() }
         let queueRedis = RedisClient(redisConfiguration, group: queueGroup, logger: logger)
         cleanup.add { await queueRedis.close() }
-        let history = try SQLiteHistory(path: configuration.history.path ?? options.dataFolder + "/history.sqlite")
+        let historyPath = configuration.history.path ?? options.dataFolder + "/history.sqlite"
+        let history = try naming("history.path \(historyPath)") { try SQLiteHistory(path: historyPath) }
         cleanup.add { await history.close() }
         let objects = try await makeObjectStore()
         cleanup.add { try? await objects.shutdown() }
@@ -129,6 +130,11 @@ struct Core: Service {
         }
     }
 
+    /// Says which key of the configuration an error is about.
+    private func naming<Value>(_ key: String, _ make: () throws -> Value) throws -> Value {
+        do { return try make() } catch { throw CommandFailure("\(key): \(error)") }
+    }
+
     private func makeObjectStore() async throws -> S3ObjectStore {
         let storage = configuration.storage
         let endpoint: S3Endpoint
@@ -137,7 +143,7 @@ struct Core: Service {
             endpoint = try S3Endpoint(try await localS3.waitUntilServing())
             credentials = localS3.credentials
         } else {
-            endpoint = try S3Endpoint(storage.endpoint ?? "")
+            endpoint = try naming("storage.endpoint") { try S3Endpoint(storage.endpoint ?? "") }
             credentials = try S3Credentials.resolve(
                 accessKeyID: storage.accessKeyID, secretAccessKey: storage.secretAccessKey.map { S3Secret($0.value) },
                 sessionToken: storage.sessionToken.map { S3Secret($0.value) })
@@ -150,7 +156,9 @@ struct Core: Service {
         return S3ObjectStore(
             try S3Configuration(
                 bucket: storage.bucket, region: storage.region, endpoint: endpoint,
-                publicEndpoint: try storage.publicEndpoint.map { try S3Endpoint($0) }, addressing: addressing,
+                publicEndpoint: try storage.publicEndpoint.map { url in
+                    try naming("storage.publicEndpoint") { try S3Endpoint(url) }
+                }, addressing: addressing,
                 credentials: credentials, timeout: storage.timeout,
                 retry: S3RetryPolicy(
                     attemptCount: storage.attempts, baseDelay: storage.retryDelay, maximumDelay: storage.retryMaxDelay)),

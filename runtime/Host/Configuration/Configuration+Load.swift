@@ -47,7 +47,7 @@ extension Configuration {
 
     private static func contents(of path: String, mayBeAbsent: Bool) throws -> [UInt8]? {
         if mayBeAbsent, !FileSystem.isFile(path) { return nil }
-        return try FileSystem.read(path)
+        return try FileSystem.read(path, mayBePipe: true)
     }
 
     private static let day = Duration.seconds(86_400)

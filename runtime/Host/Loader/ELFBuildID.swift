@@ -1,4 +1,5 @@
-/// Reads the GNU build-id note of an ELF file, which in a module is the build id of the host it was made for.
+/// Reads the GNU build-id note of an ELF file, which in a module is the build id of the host it was made for, and checks
+/// that the file is not cut short.
 ///
 /// It is read from the file's bytes before anything maps it, so no code of a foreign module ever runs. Every offset comes
 /// from the file and is checked against its size.
@@ -8,6 +9,7 @@ struct ELFBuildID {
         let reason: String
     }
 
+    private static let loadedSegment: UInt32 = 1
     private static let noteSegment: UInt32 = 4
     private static let buildIDNote: UInt32 = 3
     #if arch(x86_64)
@@ -34,21 +36,27 @@ struct ELFBuildID {
         let size = try integer(54, UInt16.self)
         let count = try integer(56, UInt16.self)
         guard size >= 56 else { throw Fault(reason: "has a broken table of segments") }
+        var id: String?
         for index in 0..<UInt64(count) {
             let (offset, isTooLarge) = table.addingReportingOverflow(index * UInt64(size))
             guard !isTooLarge, let header = Int(exactly: offset) else {
                 throw Fault(reason: "has a broken table of segments")
             }
-            guard try integer(header, UInt32.self) == Self.noteSegment else { continue }
+            let type = try integer(header, UInt32.self)
+            guard type == Self.noteSegment || type == Self.loadedSegment else { continue }
             let start = try integer(header + 8, UInt64.self)
             let length = try integer(header + 32, UInt64.self)
             let alignment = try integer(header + 48, UInt64.self) == 8 ? 8 : 4
+            // Also of what is loaded: the dynamic linker maps it without a look at the file's size, and the first access
+            // beyond the end kills the process.
             guard start <= UInt64(bytes.count), length <= UInt64(bytes.count) - start else {
                 throw Fault(reason: "is cut short")
             }
-            if let id = try buildID(in: Int(start)..<Int(start + length), alignment: alignment) { return id }
+            guard type == Self.noteSegment, id == nil else { continue }
+            id = try buildID(in: Int(start)..<Int(start + length), alignment: alignment)
         }
-        throw Fault(reason: "has no build id")
+        guard let id else { throw Fault(reason: "has no build id") }
+        return id
     }
 
     /// Walks the notes of a segment: sizes of name and description, a type, then both, each padded to the alignment.

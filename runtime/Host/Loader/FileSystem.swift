@@ -12,11 +12,22 @@ enum FileSystem {
 
     /// Reads a whole file.
     ///
-    /// - Throws: ``LoaderError`` also when the file is larger than `limit`.
-    static func read(_ path: String, limit: Int = 16 << 20) throws(LoaderError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    /// - Throws: ``LoaderError`` also when the file is larger than `limit`, and for a pipe or a device, which might never
+    ///   end, unless `mayBePipe`.
+    static func read(
+        _ path: String, limit: Int = 16 << 20, mayBePipe: Bool = false
+    ) throws(LoaderError) -> [UInt8] {
+        // Opening a pipe waits for its other end.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | (mayBePipe ? 0 : O_NONBLOCK))
         guard descriptor >= 0 else { throw failure("open", path) }
         defer { close(descriptor) }
+        var information = stat()
+        guard fstat(descriptor, &information) == 0 else { throw failure("read", path) }
+        switch information.st_mode & S_IFMT {
+        case S_IFREG, S_IFDIR: break
+        case _ where mayBePipe: break
+        default: throw LoaderError(.system, "\(path) is a pipe, a socket or a device, not a file")
+        }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
@@ -104,6 +115,15 @@ enum FileSystem {
     static func isFile(_ path: String) -> Bool {
         var information = stat()
         return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// Why there is nothing behind a name that a folder lists: a link that leads nowhere, or a name that is not UTF-8,
+    /// whose wrong bytes were replaced when the folder was read. `nil` when there is.
+    static func unreachable(_ path: String) -> String? {
+        var information = stat()
+        guard stat(path, &information) != 0 else { return nil }
+        let reason = String(cString: strerror(errno))
+        return path.contains("\u{FFFD}") ? "its name is not UTF-8" : "cannot be read: \(reason)"
     }
 
     static func isExecutable(_ path: String) -> Bool { isFile(path) && access(path, X_OK) == 0 }

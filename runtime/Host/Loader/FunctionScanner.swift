@@ -30,7 +30,13 @@ public struct FunctionScanner: Sendable {
                 .functionsFolder, "\(error.message). Name the folder of your functions with --functions DIR.")
         }
         var result = Result()
-        for name in names where !name.hasPrefix(".") && FileSystem.isFolder("\(folder)/\(name)") {
+        for name in names where !name.hasPrefix(".") {
+            if let reason = FileSystem.unreachable("\(folder)/\(name)") {
+                let problem = FileProblem(file: "\(folder)/\(name)", reason: reason)
+                result.problems.append(FunctionProblem(function: name, problem: problem))
+                continue
+            }
+            guard FileSystem.isFolder("\(folder)/\(name)") else { continue }
             do {
                 if let source = try source(name, in: "\(folder)/\(name)") { result.sources.append(source) }
             } catch let problem as FileProblem {
