@@ -20,6 +20,14 @@ struct Subprocess {
     /// How often a wait looks whether it was cancelled, in milliseconds.
     private static let pollMs: CInt = 50
 
+    private typealias AddCloseFrom =
+        @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, CInt) -> CInt
+
+    /// glibc 2.34: the child closes all descriptors from one on. Swift's Glibc module does not show it.
+    private static let addCloseFrom: AddCloseFrom? = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+        unsafeBitCast($0, to: AddCloseFrom.self)
+    }
+
     /// Runs a program.
     ///
     /// - Parameters:
@@ -83,6 +91,8 @@ struct Subprocess {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, output, 2)
+        // NIO opens sockets without close-on-exec: a compiler would hold clients' connections and listeners open.
+        _ = addCloseFrom?(&actions, 3)
         var all = sigset_t()
         var none = sigset_t()
         sigfillset(&all)
