@@ -244,8 +244,9 @@ import Testing
             try await eventually { channels.count { !$0.isActive } == 1 }
             for channel in channels where channel.isActive { try await channel.close() }
             try await eventually {
-                let answer = try await exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", port: port)
-                return answer.hasPrefix("HTTP/1.1 403 ")
+                // Until the closed ones are counted off, this one may be closed at once too, even while it sends.
+                let answer = try? await exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", port: port)
+                return answer?.hasPrefix("HTTP/1.1 403 ") ?? false
             }
         }
     }
