@@ -72,14 +72,57 @@ public final class BullProducer: JobQueue, Sendable {
     /// - Throws: ``BullError`` with code `.invalidName`, `.invalidOption`, `.invalidJSON`, or `.redis`: then the job may
     ///   have been added.
     public func add(_ name: String, data: String, options: JobOptions) async throws -> JobAddition {
-        let backoff = options.backoff ?? policy.backoff
-        let options = BullJobOptions(
-            attempts: options.attempts ?? policy.attempts, backoff: backoff.map(BullBackoff.init),
+        let additions = try await add([NewJob(name, data: data, options: completed(options))])
+        return additions[0]
+    }
+
+    /// Queues a job once more; see `JobQueue`.
+    ///
+    /// - Throws: ``BullError`` as ``add(_:data:options:)``.
+    public func requeue(
+        _ id: String, name: String, data: String, options: JobOptions
+    ) async throws -> JobRequeue {
+        var options = completed(options)
+        options.id = id
+        options.delayMs = 0
+        try options.validate()
+        guard JSONNode.isValid(data) else {
+            throw BullError(.invalidJSON, "the data of the job \(id) is not JSON")
+        }
+        let replies = try await run([
+            .evaluate(
+                BullScripts.requeueJob, keys: [keys.base],
+                arguments: [
+                    .string(id), .string(name), .string(data), .string(options.json),
+                    .integer(Timestamp.now.milliseconds), .integer(Int64(options.priority)),
+                ])
+        ])
+        guard let result = replies.first?.string.flatMap(JobRequeue.init) else {
+            throw BullError(.redis, "an unexpected reply to a job that was queued once more")
+        }
+        return result
+    }
+
+    /// Removes a job that no worker holds; see `JobQueue`.
+    ///
+    /// - Throws: ``BullError`` with code `.redis`; the job may then have been removed.
+    public func remove(_ id: String) async throws -> Bool {
+        let replies = try await run([
+            .evaluate(
+                BullScripts.removeJobs, keys: [keys.base],
+                arguments: [.integer(Timestamp.now.milliseconds), "", .string(id)])
+        ])
+        return replies.first?.array?.first?.integer != 0
+    }
+
+    /// The options of a job with the policy where they say nothing.
+    private func completed(_ options: JobOptions) -> BullJobOptions {
+        BullJobOptions(
+            attempts: options.attempts ?? policy.attempts,
+            backoff: (options.backoff ?? policy.backoff).map(BullBackoff.init),
             delayMs: options.delay.wholeMilliseconds, priority: options.priority, id: options.id,
             removeOnComplete: (options.keepCompleted ?? policy.keepCompleted).map(BullKeepRule.init),
             removeOnFail: (options.keepFailed ?? policy.keepFailed).map(BullKeepRule.init))
-        let additions = try await add([NewJob(name, data: data, options: options)])
-        return additions[0]
     }
 
     /// Adds jobs in their order, so many as 200 in one step on the server.
@@ -134,7 +177,7 @@ public final class BullProducer: JobQueue, Sendable {
             for case .error(let message) in replies { throw RedisError(.server, message) }
             return replies
         } catch {
-            throw BullError(.redis, "adding to the queue \"\(keys.queue)\" failed", cause: error)
+            throw BullError(.redis, "a change of the queue \"\(keys.queue)\" failed", cause: error)
         }
     }
 }

@@ -12,6 +12,8 @@ enum BullScripts {
     static let recoverStalled = joined("recoverStalled", PackageResources.recoverStalled_lua)
     static let updateProgress = joined("updateProgress", PackageResources.updateProgress_lua)
     static let readEvents = joined("readEvents", PackageResources.readEvents_lua)
+    static let requeueJob = joined("requeueJob", PackageResources.requeueJob_lua)
+    static let removeJobs = joined("removeJobs", PackageResources.removeJobs_lua)
     static let claimEvents = joined("claimEvents", PackageResources.claimEvents_lua)
 
     private static func shared(_ name: Substring) -> [UInt8] {
@@ -20,6 +22,7 @@ enum BullScripts {
         case "place": PackageResources.place_lua
         case "fetch": PackageResources.fetch_lua
         case "remove": PackageResources.remove_lua
+        case "forget": PackageResources.forget_lua
         case "deduplication": PackageResources.deduplication_lua
         case "parent": PackageResources.parent_lua
         default: preconditionFailure("no shared step is called \(name)")

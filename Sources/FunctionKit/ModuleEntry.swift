@@ -10,6 +10,8 @@ public final class ModuleEntry: Sendable {
         case queue(@Sendable (QueueJob<String>, Context) async throws -> String)
         /// Handles a queue's event.
         case event(@Sendable (QueueEvent, Context) async throws -> Void)
+        /// Runs at a schedule's tick.
+        case schedule(@Sendable (ScheduledTick, Context) async throws -> Void)
     }
 
     /// The handler.
@@ -50,6 +52,12 @@ public final class ModuleEntry: Sendable {
     public init<Function: EventFunction>(event type: Function.Type) {
         let function = Function()
         handler = .event { event, context in try await function.handle(event, context) }
+    }
+
+    /// Wraps a scheduled handler.
+    public init<Function: ScheduledFunction>(schedule type: Function.Type) {
+        let function = Function()
+        handler = .schedule { tick, context in try await function.run(tick, context) }
     }
 
     /// The form in which the entry crosses `dlopen`: retained once, taken back by the host.

@@ -220,6 +220,14 @@ final class NotingQueue: QueueProvider, JobQueue {
         added.withLock { $0.append(Added(queue: DownloadTask.queue, data: data, options: options)) }
         return JobAddition(id: options.id ?? "", isDuplicate: false)
     }
+
+    func requeue(_ id: String, name: String, data: String, options: JobOptions) async throws -> JobRequeue {
+        if isAway.withLock({ $0 }) { throw StoreIsAway() }
+        added.withLock { $0.append(Added(queue: DownloadTask.queue, data: data, options: options)) }
+        return .requeued
+    }
+
+    func remove(_ id: String) async throws -> Bool { true }
 }
 
 extension Request {

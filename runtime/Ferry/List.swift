@@ -70,6 +70,7 @@ struct List: AsyncParsableCommand {
             switch item.manifest?.trigger {
             case .http(let method, let path): (trigger, route, queue, on) = ("http", "\(method) \(path)", nil, nil)
             case .queue(let name, let moment): (trigger, route, queue, on) = ("queue", nil, name, moment.rawValue)
+            case .schedule(let pattern, _): (trigger, route, queue, on) = ("schedule", pattern, nil, nil)
             case nil: (trigger, route, queue, on) = (nil, nil, nil, nil)
             }
         }

@@ -17,6 +17,27 @@ public protocol JobQueue: Sendable {
     /// - Returns: The job's id, and whether a job of that id was there already (then nothing was added).
     /// - Throws: A ``ClassifiedError``; when no reply came in time the job may have been added.
     func add(_ name: String, data: String, options: JobOptions) async throws -> JobAddition
+
+    /// Puts a job that has ended, or that the queue has forgotten, into the queue once more, in one step.
+    ///
+    /// A job that has ended keeps its id and gets the new data; its attempts and stalls count from zero again. One that
+    /// is unknown is added. One that waits or is worked is left alone.
+    ///
+    /// - Parameters:
+    ///   - id: The job's id.
+    ///   - name: The job's name, free.
+    ///   - data: The payload as JSON text.
+    ///   - options: As for ``add(_:data:options:)``; `id` is not looked at.
+    /// - Returns: What was done.
+    /// - Throws: A ``ClassifiedError``; when no reply came in time it may have been done.
+    func requeue(_ id: String, name: String, data: String, options: JobOptions) async throws -> JobRequeue
+
+    /// Removes a job that no worker holds, whatever its state; one that is gone already counts as removed.
+    ///
+    /// - Parameter id: The job's id.
+    /// - Returns: `false` when a worker holds it: then nothing was changed.
+    /// - Throws: A ``ClassifiedError``; when no reply came in time it may have been removed.
+    func remove(_ id: String) async throws -> Bool
 }
 
 /// How a job is to be queued.
@@ -88,6 +109,18 @@ public struct KeepRule: Sendable, Hashable {
         self.age = age
         self.count = count
     }
+}
+
+/// What became of a job that was to be queued once more.
+public enum JobRequeue: String, Sendable, Hashable {
+    /// The queue did not know it: it was added.
+    case added
+    /// It had ended: it waits again.
+    case requeued
+    /// It waits already; nothing was done.
+    case waiting
+    /// A worker holds it; nothing was done.
+    case active
 }
 
 /// What became of an addition.

@@ -172,6 +172,7 @@ struct Core: Service {
                 switch function.manifest.trigger {
                 case .http(let method, let path): "\(method) \(path)"
                 case .queue(let queue, let moment): "queue \(queue), \(moment.rawValue)"
+                case .schedule(let pattern, let timeZone): "schedule \(pattern) (\(timeZone))"
                 }
             LogOutput.announce("  \(function.name): \(target)")
         }

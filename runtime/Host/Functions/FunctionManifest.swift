@@ -6,6 +6,8 @@ public struct FunctionManifest: Sendable, Hashable {
         case http(method: String, path: String)
         /// A queue: its jobs, or its events.
         case queue(name: String, on: QueueMoment)
+        /// Times: five or six cron fields, read in a time zone of the IANA database.
+        case schedule(pattern: String, timeZone: String)
     }
 
     /// What of a queue calls the function.

@@ -82,7 +82,7 @@ public struct FunctionCatalog: Sendable {
             case .queue(let name, .process):
                 key = "queue \(name)"
                 description = "working the queue \"\(name)\""
-            case .queue: return nil
+            case .queue, .schedule: return nil
             }
         }
     }

@@ -8,12 +8,14 @@ struct HandlerFinder {
         case http
         case queue
         case event
+        case schedule
 
         init(_ trigger: FunctionManifest.Trigger) {
             switch trigger {
             case .http: self = .http
             case .queue(_, .process): self = .queue
             case .queue: self = .event
+            case .schedule: self = .schedule
             }
         }
 
@@ -22,6 +24,7 @@ struct HandlerFinder {
             case .http: ["HTTPFunction", "TypedHTTPFunction"]
             case .queue: ["QueueFunction"]
             case .event: ["EventFunction"]
+            case .schedule: ["ScheduledFunction"]
             }
         }
 

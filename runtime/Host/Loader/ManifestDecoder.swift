@@ -63,6 +63,8 @@ public struct ManifestDecoder: Sendable {
             if moment != .process {
                 misplaced(root, ["retry"], "has a meaning only with \"on\": \"process\"", &reader)
             }
+        case .schedule:
+            misplaced(root, ["maxBody", "queueLimit"], "has a meaning only with \"http\"", &reader)
         }
         return FunctionManifest(
             trigger: trigger, handler: handler, timeout: timeout, concurrency: concurrency, queueLimit: queueLimit,

@@ -30,6 +30,7 @@ struct ModuleLoader: Sendable {
             case .http: .http
             case .queue: .queue
             case .event: .event
+            case .schedule: .schedule
             }
         let expected = HandlerFinder.Kind(entry.manifest.trigger)
         guard kind == expected else {

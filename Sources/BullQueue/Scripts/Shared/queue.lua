@@ -4,10 +4,8 @@
 --
 -- Numbers go to Redis as numbers: the server writes them with 17 digits, while Lua's own `..` keeps 14 only.
 
-local prefix = KEYS[1]
-local wait, active, prioritized = prefix .. 'wait', prefix .. 'active', prefix .. 'prioritized'
-local delayed, marker, events = prefix .. 'delayed', prefix .. 'marker', prefix .. 'events'
-local stalled, meta, limiter = prefix .. 'stalled', prefix .. 'meta', prefix .. 'limiter'
+local prefix, wait, active, prioritized, delayed, marker, events, stalled, meta, limiter
+local isPaused, globalConcurrency, globalMax, globalDuration, maxEvents
 
 -- A call whose failure must not end the script, such as one on a foreign key of another type: nil then.
 local function try(...)
@@ -31,14 +29,38 @@ local function whole(text)
     return nil
 end
 
-local settings = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
-local isPaused = settings[1] ~= false
-local globalConcurrency = whole(settings[2] or '')
-local globalMax, globalDuration = whole(settings[3] or ''), whole(settings[4] or '')
-local maxEvents = whole(settings[5] or '')
-if not maxEvents then
-    maxEvents = 10000
-    redis.call('HSET', meta, 'opts.maxLenEvents', maxEvents)
+-- Turns every step to the queue of that prefix: to the operation's own, and for a while to that of a parent or a child.
+local function use(queue)
+    prefix = queue
+    wait, active, prioritized = queue .. 'wait', queue .. 'active', queue .. 'prioritized'
+    delayed, marker, events = queue .. 'delayed', queue .. 'marker', queue .. 'events'
+    stalled, meta, limiter = queue .. 'stalled', queue .. 'meta', queue .. 'limiter'
+    local settings = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
+    isPaused = settings[1] ~= false
+    globalConcurrency = whole(settings[2] or '')
+    globalMax, globalDuration = whole(settings[3] or ''), whole(settings[4] or '')
+    maxEvents = whole(settings[5] or '')
+    if not maxEvents then
+        maxEvents = 10000
+        redis.call('HSET', meta, 'opts.maxLenEvents', maxEvents)
+    end
+end
+
+use(KEYS[1])
+
+-- Does something in another queue on the same server.
+local function within(queue, body)
+    local own = prefix
+    if queue == own then
+        return body()
+    end
+    use(queue)
+    local isDone, result = pcall(body)
+    use(own)
+    if not isDone then
+        error(result)
+    end
+    return result
 end
 
 local function emit(...)

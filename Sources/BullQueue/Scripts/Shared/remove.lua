@@ -1,4 +1,5 @@
--- Removes finished jobs: the hash and its sub-keys.
+-- Removes jobs: the hash and its sub-keys, and what other keys hold of them.
+-- Needs: queue.
 
 local function removeJob(id)
     local key = prefix .. id
