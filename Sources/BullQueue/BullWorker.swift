@@ -43,6 +43,8 @@ public final class BullWorker: Sendable {
         var phase = Phase.idle
         var runs: [Int: Run] = [:]
         var nextRun = 0
+        /// Places that are in use although their job is over.
+        var occupied = 0
         /// Decided and not yet taken by the dispatcher.
         var settlements: [Settlement] = []
         var listening = ListenerState()
@@ -130,6 +132,12 @@ public final class BullWorker: Sendable {
         dispatcherWakeUp.notify()
     }
 
+    /// Takes a place out of use, or puts it into use again.
+    func occupy(_ change: Int) {
+        state.withLock { $0.occupied += change }
+        if change < 0 { dispatcherWakeUp.notify() }
+    }
+
     private func work() async -> BullError? {
         let keeper = LockKeeper(keys: keys, options: options, client: client, loop: timers, logger: logger) {
             [self] runs in lose(runs)
@@ -174,7 +182,7 @@ public final class BullWorker: Sendable {
     /// Has a job worked.
     func start(_ job: BullJob, number: Int) {
         let hold = BullHold()
-        let control = BullJobControl(jobID: job.id, keys: keys, client: client, hold: hold)
+        let control = BullJobControl(job: job, worker: self, hold: hold)
         state.withLock { state in
             // Owned by the table of runs, which the worker's end waits for; ends with the handler.
             let task = Task { self.ended(number, job, hold, await self.handler(job, control)) }

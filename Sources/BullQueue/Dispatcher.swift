@@ -39,6 +39,8 @@ struct Dispatcher {
     private struct View {
         var phase: BullWorker.Phase
         var running: Int
+        /// Places in use: by running jobs, and by handlers whose job is over.
+        var taken: Int
     }
 
     /// Works until the worker has stopped and nothing is left to be told.
@@ -57,7 +59,7 @@ struct Dispatcher {
                 dueAt = nil
                 needsFetch = true
             }
-            let free = worker.options.concurrency - view.running
+            let free = worker.options.concurrency - view.taken
             let mayFetch = !view.phase.isStopping && free > 0 && now >= limitedUntil
             let fetches = mayFetch && (needsFetch || !pending.isEmpty)
             guard now >= retryAt, fetches || !pending.isEmpty || isFetchUncertain else {
@@ -80,7 +82,7 @@ struct Dispatcher {
             if case .handingBack(let until) = state.phase, until <= now {
                 for (number, run) in state.runs where !run.hold.isLost {
                     run.hold.lose()
-                    state.settlements.append(Settlement(job: run.job, run: number, operation: .handBack))
+                    state.settlements.append(Settlement(job: run.job, run: number, operation: .handBack()))
                 }
                 state.runs = [:]
             }
@@ -89,10 +91,17 @@ struct Dispatcher {
             let listening = state.listening
             state.listening.hasEnded = false
             state.listening.due = nil
-            return (View(phase: state.phase, running: state.runs.count), settlements, listening)
+            let taken = state.runs.count + state.occupied
+            return (View(phase: state.phase, running: state.runs.count, taken: taken), settlements, listening)
         }
         for task in cancelled { task.cancel() }
-        pending += settlements
+        for settlement in settlements {
+            if settlement.operation == .none {
+                keeper.remove(settlement.run)
+            } else {
+                pending.append(settlement)
+            }
+        }
         if listening.hasEnded { needsFetch = true }
         if let due = listening.due { remember(due: due) }
         return view

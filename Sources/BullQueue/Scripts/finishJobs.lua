@@ -1,5 +1,5 @@
 -- Moves jobs from `active` to `completed` or `failed`, each on its own merits, and takes further ones in the same step.
--- Joined with: queue, place, fetch, remove, deduplication, parent.
+-- Joined with: queue, place, fetch, add, remove, deduplication, parent.
 --
 -- KEYS[1]     the queue's prefix
 -- ARGV[1..7]  as in fetchJobs; ARGV[2] = 0 takes none
@@ -27,6 +27,7 @@
 @include queue
 @include place
 @include fetch
+@include add
 @include remove
 @include deduplication
 @include parent
