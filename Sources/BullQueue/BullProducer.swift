@@ -45,21 +45,27 @@ public final class BullProducer: JobQueue, Sendable {
             self.timestamp = timestamp
         }
 
-        /// Checks options and data.
+        /// Checks options and data; `previous` is a job that was checked.
         ///
         /// - Throws: ``BullError`` with code `.invalidName`, `.invalidOption` or `.invalidJSON`.
-        func validate() throws(BullError) {
-            try options.validate()
+        func validate(after previous: NewJob? = nil) throws(BullError) {
+            if previous?.options != options { try options.validate() }
             guard JSONNode.isValid(data) else {
                 throw BullError(.invalidJSON, "the data of a job named \"\(name)\" is not JSON")
             }
         }
 
-        /// Appends the 8 arguments of an addition; see `addOne.lua`.
-        func append(to arguments: inout [RedisArgument], now: Timestamp, waits: Bool = false) {
+        /// Appends the arguments of an addition, 8, or 4 when the rest is as with the previous job; see `addJobs.lua`.
+        func append(
+            to arguments: inout [RedisArgument], now: Timestamp, after previous: NewJob? = nil, waits: Bool = false
+        ) {
             arguments.append(.string(options.id ?? ""))
             arguments.append(.string(name))
             arguments.append(.string(data))
+            if let previous, previous.options == options, previous.timestamp == timestamp {
+                arguments.append("")
+                return
+            }
             arguments.append(.string(options.json))
             arguments.append(.integer((timestamp ?? now).milliseconds))
             arguments.append(.integer(options.delayMs))
@@ -181,13 +187,16 @@ public final class BullProducer: JobQueue, Sendable {
     ///   some may have been added; `.jobMissing` for a parent that is gone, or `.invalidOption` for a job that has another
     ///   parent already: the other jobs were added.
     public func add(_ jobs: [NewJob]) async throws(BullError) -> [JobAddition] {
-        for job in jobs { try job.validate() }
+        for (index, job) in jobs.enumerated() { try job.validate(after: index > 0 ? jobs[index - 1] : nil) }
         let now = Timestamp.now
         var commands: [RedisCommand] = []
         for start in stride(from: 0, to: jobs.count, by: 200) {
-            var arguments: [RedisArgument] = []
-            arguments.reserveCapacity(200 * 8)
-            for job in jobs[start..<min(start + 200, jobs.count)] { job.append(to: &arguments, now: now) }
+            let end = min(start + 200, jobs.count)
+            var arguments: [RedisArgument] = [.integer(Int64(end - start))]
+            arguments.reserveCapacity((end - start) * 4 + 5)
+            for index in start..<end {
+                jobs[index].append(to: &arguments, now: now, after: index > start ? jobs[index - 1] : nil)
+            }
             commands.append(.evaluate(BullScripts.addJobs, keys: [keys.base], arguments: arguments))
         }
         var additions: [JobAddition] = []
@@ -210,10 +219,16 @@ public final class BullProducer: JobQueue, Sendable {
     ) throws(BullError) -> [JobAddition] {
         let parts = reply.array ?? []
         var additions: [JobAddition] = []
-        additions.reserveCapacity(parts.count / 2)
-        for index in stride(from: 0, to: parts.count - 1, by: 2) {
-            let id = parts[index].string ?? ""
-            switch parts[index + 1].integer {
+        additions.reserveCapacity(parts.count)
+        for part in parts {
+            if case .integer(let number) = part {
+                additions.append(JobAddition(id: String(number), isDuplicate: false))
+                continue
+            }
+            guard let pair = part.array, pair.count == 2, let id = pair[0].string else {
+                throw BullError(.redis, "an unexpected reply to an addition")
+            }
+            switch pair[1].integer {
             case 1: additions.append(JobAddition(id: id, isDuplicate: false))
             case 0, 2: additions.append(JobAddition(id: id, isDuplicate: true))
             case -5:

@@ -24,6 +24,7 @@ enum BullScripts {
         case "place": PackageResources.place_lua
         case "add": PackageResources.add_lua
         case "addOne": PackageResources.addOne_lua
+        case "held": PackageResources.held_lua
         case "fetch": PackageResources.fetch_lua
         case "remove": PackageResources.remove_lua
         case "forget": PackageResources.forget_lua

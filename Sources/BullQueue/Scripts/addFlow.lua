@@ -2,9 +2,9 @@
 -- Joined with: queue, place, add, remove, deduplication, parent, addOne.
 --
 -- KEYS     the prefixes of the queues; in a cluster one hash tag must hold them all
--- ARGV     for each job the number of its queue in KEYS and the 8 of `addOne`
+-- Then for each job 9 of ARGV: the number of its queue in KEYS, and the 8 of a job in addJobs
 --
--- Returns for each job its id and its code, as in `addOne`. When a job's code is negative, nothing after it was added.
+-- Returns for each job { id, code } as `addOne` gives them. When a code is negative, nothing after it was added.
 
 @include queue
 @include place
@@ -16,12 +16,16 @@
 
 local results = {}
 for first = 1, #ARGV, 9 do
-    local id, code = unpack(within(KEYS[tonumber(ARGV[first])], function()
-        return { addOne(first + 1) }
-    end))
-    results[#results + 1] = id
-    results[#results + 1] = code
-    if code < 0 then
+    local result = within(KEYS[tonumber(ARGV[first])], function()
+        local id, name, data, opts, timestamp, delay, priority, more = unpack(ARGV, first + 1, first + 8)
+        return {
+            addOne(
+                redis.call('INCR', prefix .. 'id'), id, name, data, opts, tonumber(timestamp), tonumber(delay),
+                tonumber(priority) or 0, priority == 'lifo', more ~= '' and cjson.decode(more) or nil),
+        }
+    end)
+    results[#results + 1] = result
+    if result[2] < 0 then
         break
     end
 end

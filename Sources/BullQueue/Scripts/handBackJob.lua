@@ -1,5 +1,5 @@
 -- Hands an unfinished job back to be taken next, without counting an attempt.
--- Joined with: queue.
+-- Joined with: queue, held.
 --
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  id
@@ -10,6 +10,7 @@
 -- -6 lock held by another token.
 
 @include queue
+@include held
 
 local id = ARGV[1]
 local key = prefix .. id

@@ -1,5 +1,5 @@
 -- Lets a running job wait for its children, unless none is pending.
--- Joined with: queue.
+-- Joined with: queue, held.
 --
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  now, ms since 1970
@@ -11,6 +11,7 @@
 -- -2 lock missing, -3 not in `active`, -6 lock held by another token, -9 children have failed.
 
 @include queue
+@include held
 
 local id = ARGV[2]
 local key = prefix .. id

@@ -22,27 +22,15 @@ local function meet(id, more, now)
     return 0
 end
 
--- Adds the job whose 8 arguments begin at ARGV[first]:
---   1  id, or '' for the next number
---   2  name
---   3  data, JSON
---   4  opts, JSON
---   5  timestamp, ms since 1970
---   6  delay, ms; 0 for none
---   7  priority, 0 for none; or 'lifo' for a job without one that is to be taken next
---   8  '' or JSON of what few jobs have: parentKey, parent (JSON text), de (deduplication), waits (for its children)
+-- `number` is the queue's next; `id` is the job's own or ''. `more` is nil or what few jobs have: parentKey, parent (JSON
+-- text), de (its deduplication), waits (for its children).
 --
 -- Returns id and code: 1 added; 0 a job of that id existed (event `duplicated`); 2 another job, whose id is returned,
 -- holds the deduplication; -5 there is no such parent; -7 the job of that id has another parent.
-local function addOne(first)
-    local id, name, data, opts = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
-    local timestamp, delay = tonumber(ARGV[first + 4]), tonumber(ARGV[first + 5])
-    local priority = tonumber(ARGV[first + 6]) or 0
-    local more = ARGV[first + 7] ~= '' and cjson.decode(ARGV[first + 7]) or nil
+local function addOne(number, id, name, data, opts, timestamp, delay, priority, isNext, more)
     if more and more.parentKey and redis.call('EXISTS', more.parentKey) == 0 then
         return id, -5
     end
-    local number = redis.call('INCR', prefix .. 'id')
     if id == '' then
         id = digits(number)
     elseif redis.call('EXISTS', prefix .. id) == 1 then
@@ -75,7 +63,7 @@ local function addOne(first)
         redis.call('ZADD', prefix .. 'waiting-children', timestamp, id)
         emit('waiting-children', 'jobId', id)
     else
-        enqueue(id, timestamp, delay, priority, ARGV[first + 6] == 'lifo')
+        enqueue(id, timestamp, delay, priority, isNext)
     end
     if more and more.parentKey then
         redis.call('SADD', more.parentKey .. ':dependencies', prefix .. id)
