@@ -67,7 +67,9 @@ struct Dispatcher {
                 await worker.dispatcherWakeUp.wait(until: nextDeadline(view, now, free), timers: worker.timers)
                 continue
             }
-            if let failure = await round(fetches ? min(free, Dispatcher.batch) : 0, now) { return failure }
+            // Half of the places at a time: while their handlers run, the server works on the other half.
+            let half = (worker.options.concurrency + 1) / 2
+            if let failure = await round(fetches ? min(free, half, Dispatcher.batch) : 0, now) { return failure }
         }
     }
 

@@ -14,6 +14,18 @@ import Synchronization
 
 let queue = "bench"
 
+/// Runs tasks on an event loop.
+final class LoopExecutor: TaskExecutor {
+    let loop: any EventLoop
+
+    init(_ loop: any EventLoop) { self.loop = loop }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
+
 func add(_ jobCount: Int, bulk: Int, client: RedisClient) async throws {
     let policy = BullProducer.Policy(attempts: 0, backoff: nil)
     let producer = try BullProducer(queue: queue, client: client, policy: policy)
@@ -34,6 +46,7 @@ func add(_ jobCount: Int, bulk: Int, client: RedisClient) async throws {
 func drain(_ jobCount: Int, concurrency: Int, client: RedisClient, loop: any EventLoop) async throws {
     var options = BullWorkerOptions()
     options.concurrency = concurrency
+    options.handlersRunOnLoop = true
     // Those of the peer; no lock is renewed and no check made within a run, on either side.
     options.lockDuration = .seconds(30)
     options.stalledCheckInterval = .seconds(30)
@@ -71,11 +84,15 @@ let client = RedisClient(
     try RedisConfiguration(url: "unix:" + arguments[1]), group: group, logger: Logger(label: "bench"))
 try await client.check()
 let start = ContinuousClock.now
-if arguments[2] == "add" {
-    try await add(jobCount, bulk: size, client: client)
-} else {
-    try await drain(jobCount, concurrency: size, client: client, loop: group.next())
-}
+// On the client's own loop, as a function with `"executor": "loop"`: no call changes threads. The peer has one thread, too.
+let isAdding = arguments[2] == "add"
+try await Task(executorPreference: LoopExecutor(group.next())) { @concurrent in
+    if isAdding {
+        try await add(jobCount, bulk: size, client: client)
+    } else {
+        try await drain(jobCount, concurrency: size, client: client, loop: group.next())
+    }
+}.value
 let seconds = (ContinuousClock.now - start) / .seconds(1)
 print("{\"jobs\": \(jobCount), \"seconds\": \(seconds)}")
 await client.close()

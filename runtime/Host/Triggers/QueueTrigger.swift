@@ -36,6 +36,8 @@ public struct QueueTrigger: Service, CustomStringConvertible {
         options.stalledCheckGate = settings.stalledGate
         options.maxStalledCount = settings.maxStalledCount
         options.shutdownGrace = grace
+        // What is called there only waits: the function itself runs where its manifest says.
+        options.handlersRunOnLoop = true
         options.name = runner.function.name
         self.grace = grace
         description = "worker of \(runner.function.name)"
