@@ -45,6 +45,11 @@ public struct DownloadsConfiguration: SettingsSection, Hashable {
     /// The key of an archive. Each claim of each round has its own, so that no worker can overwrite another's result.
     func archiveKey(of job: JobRecord) -> String { "\(archivePrefix)\(job.id)/\(job.round)-\(job.claim).zip" }
 
+    /// Whether a job has ended so long ago that nobody is told of it any more.
+    func isOver(_ job: HistoryJob, at time: Timestamp) -> Bool {
+        !JobStatus.unfinished.names.contains(job.status) && job.updatedAt + recordRetention <= time
+    }
+
     /// The bounds of the archive builder.
     var archivePolicy: ArchivePolicy {
         var policy = ArchivePolicy()

@@ -74,6 +74,30 @@ public struct JobStore: Sendable {
         let status: JobStatus?
     }
 
+    /// How a record stands for the worker that holds a claim of a round.
+    ///
+    /// - Returns: Why the worker may change nothing any more, or `nil` while the job is its own.
+    /// - Throws: A ``FunctionKit/ClassifiedError`` of the store.
+    func refusal(of id: JobID, round: Int, claim: Int) async throws -> Refusal? {
+        let values = try await store.send(["HMGET", Self.key(id), "round", "status", "claim"]).array ?? []
+        guard values.count == 3, let currentRound = values[0].integer else {
+            return Refusal(reason: .noRecord, claim: 0, status: nil)
+        }
+        let status = JobStatus(rawValue: values[1].string ?? "")
+        let currentClaim = values[2].integer.flatMap(Int.init(exactly:)) ?? 0
+        let reason: Refusal.Reason
+        if currentRound != round {
+            reason = .otherRound
+        } else if status != .processing {
+            reason = .otherState
+        } else if currentClaim != claim {
+            reason = .otherClaim
+        } else {
+            return nil
+        }
+        return Refusal(reason: reason, claim: currentClaim, status: status)
+    }
+
     /// Changes a record, and publishes the change, if it is still in its round and in one of the given states.
     ///
     /// - Parameters:
