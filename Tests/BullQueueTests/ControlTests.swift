@@ -123,6 +123,36 @@ import Testing
         }
     }
 
+    @Test func `numbers of ended jobs are read where workers count them`() async throws {
+        try await Fixture.with { fixture in
+            let control = try fixture.control()
+            #expect(try await control.metrics(succeeded: true).total == 0)
+            try await fixture.call("HSET", "bull:q:metrics:completed", "count", "12", "prevTS", "1", "prevCount", "5")
+            try await fixture.call("RPUSH", "bull:q:metrics:completed:data", "5", "0", "7")
+            let metrics = try await control.metrics(succeeded: true)
+            #expect(metrics.total == 12 && metrics.minutes == [5, 0, 7])
+            try await fixture.call("HSET", "bull:q:9", "name", "a", "returnvalue", "{\"ok\":1}")
+            try await fixture.call("ZADD", "bull:q:completed", "1", "9")
+            let end = try #require(try await control.finished("9"))
+            #expect(end.succeeded && end.value == "{\"ok\":1}")
+        }
+    }
+
+    @Test func `only jobs of the state that is meant are cleaned by their ids`() async throws {
+        try await Fixture.with { fixture in
+            let control = try fixture.control()
+            try await add(fixture, 3)
+            for id in ["1", "2"] {
+                try await fixture.call("LREM", "bull:q:wait", "0", id)
+                try await fixture.call("ZADD", "bull:q:failed", "1", id)
+            }
+            try await fixture.call("SET", "bull:q:2:lock", "t")
+            let changes = try await control.clean(["1", "2", "3", "none"], in: .failed)
+            #expect(changes.map(\.result) == [.done, .held, .wrongState, .missing])
+            #expect(try await fixture.strings("KEYS", "bull:q:[0-9]").sorted() == ["bull:q:2", "bull:q:3"])
+        }
+    }
+
     @Test func `odd jobs are shown with what is wrong with them`() async throws {
         try await Fixture.with { fixture in
             let control = try fixture.control()

@@ -85,6 +85,39 @@ extension BullQueueControl {
         return removed
     }
 
+    /// Removes jobs that are in a state; one that a worker holds or that a scheduler has planned as its next stays. No
+    /// event is sent; a parent that waited for a removed child alone goes with it.
+    ///
+    /// - Parameters:
+    ///   - ids: Any number of ids.
+    ///   - state: Any but ``BullJobState/unknown``.
+    /// - Returns: What became of each.
+    /// - Throws: ``BullError`` with code `.redis`: some may have been removed.
+    public func clean(_ ids: [String], in state: BullJobState) async throws(BullError) -> [BullJobChange] {
+        guard let name = state.key else { return ids.map { BullJobChange(id: $0, result: .missing) } }
+        var changes: [BullJobChange] = []
+        for start in stride(from: 0, to: ids.count, by: BullQueueControl.stepCount) {
+            let step = ids[start..<min(start + BullQueueControl.stepCount, ids.count)]
+            let removed = Set(
+                try await run(
+                    BullScripts.cleanJobs,
+                    [
+                        BullQueueControl.now, .string(name), .integer(.max >> 10), "",
+                        .integer(Int64(BullQueueControl.stepCount)),
+                    ] + step.map { .string($0) }
+                ).strings)
+            let left = step.filter { !removed.contains($0) }
+            let states = Dictionary(zip(left, try await self.states(of: left))) { first, _ in first }
+            changes += step.map { id in
+                if removed.contains(id) { return BullJobChange(id: id, result: .done) }
+                let found = states[id] ?? .unknown
+                return BullJobChange(
+                    id: id, result: found == .unknown ? .missing : found == state ? .held : .wrongState)
+            }
+        }
+        return changes
+    }
+
     /// Removes the queue with everything in it: jobs, schedulers, settings, events. It is paused first.
     ///
     /// - Parameter force: Whether jobs that workers hold go too; their workers then lose their locks.

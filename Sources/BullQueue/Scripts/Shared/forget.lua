@@ -29,8 +29,8 @@ local function eachChild(command, key, body)
     end
 end
 
--- Whether a worker holds the job or, of those that it waits for, a descendant; `depth`, 0 when
--- absent, ends a circle of parents.
+-- Whether a worker holds the job or, of those that it waits for, a descendant; `depth`, 0 when absent, ends a circle of
+-- parents.
 local function isHeld(id, depth)
     depth = depth or 0
     local key = prefix .. id
