@@ -125,10 +125,11 @@ final class SwitchedKeyValue: KeyValueStore {
     func check() async throws { try await store.check() }
 }
 
-/// An object store in memory, with a hook before an archive is written, and URLs that show what they were made of.
+/// An object store in memory, with hooks before an archive is written or deleted, and URLs that show what they were made of.
 final class HookedObjects: ObjectStore {
     let inner = ArchiveFaultyStore()
     let beforeWrite = Mutex<@Sendable (String) async throws -> Void>({ _ in })
+    let beforeDelete = Mutex<@Sendable (String) async throws -> Void>({ _ in })
 
     var bucket: String { inner.bucket }
 
@@ -163,7 +164,10 @@ final class HookedObjects: ObjectStore {
     func listUploads(prefix: String, after: ObjectUpload?) async throws -> ObjectUploadPage {
         try await inner.listUploads(prefix: prefix, after: after)
     }
-    func delete(_ key: String) async throws { try await inner.delete(key) }
+    func delete(_ key: String) async throws {
+        try await beforeDelete.withLock { $0 }(key)
+        try await inner.delete(key)
+    }
     func list(prefix: String, after: String?, limit: Int) async throws -> [ObjectInfo] {
         try await inner.list(prefix: prefix, after: after, limit: limit)
     }

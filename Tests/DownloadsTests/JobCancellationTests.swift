@@ -8,6 +8,10 @@ import Testing
 
 /// Jobs that are given up, at any time of their life.
 @Suite struct JobCancellationTests {
+    /// A worker looks twice a second; the rest is for a machine on which many tests run at once. Nothing else would
+    /// stop the worker within half a minute.
+    private static let patience = Duration.seconds(8)
+
     private func messages(_ bench: DownloadBench, _ id: JobID, _ body: () async throws -> Void) async throws -> [String]
     {
         let subscription = try await bench.redis.subscribe(JobStore.channel(id))
@@ -94,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func `a worker in the middle of a slow store stops within a second and leaves nothing`() async throws {
+    @Test func `a worker in the middle of a slow store stops soon and leaves nothing`() async throws {
         try await DownloadBench.with { bench in
             // One file goes into an upload, the next one stalls.
             bench.objects.add(70_000, 12 << 20)
@@ -114,7 +118,7 @@ import Testing
             let began = ContinuousClock.now
             #expect(try await JobCancellation(bench.context()).cancel(job.id) == .cancelled)
             let outcome = try await work.value
-            #expect(ContinuousClock.now - began < .seconds(1))
+            #expect(ContinuousClock.now - began < Self.patience)
             #expect(outcome.status == .cancelled && outcome.archive == nil)
             #expect(bench.objects.inner.state.withLock { $0.listedUploads.isEmpty && $0.aborted == 1 })
             #expect(bench.objects.inner.archives.isEmpty)
@@ -125,7 +129,7 @@ import Testing
         }
     }
 
-    @Test func `a worker whose job was taken over stops within a second`() async throws {
+    @Test func `a worker whose job was taken over stops soon`() async throws {
         try await DownloadBench.with { bench in
             bench.objects.add(70_000)
             bench.objects.inner.fail("downloads/70000.zip", .slow(.seconds(30)), .none)
@@ -135,7 +139,7 @@ import Testing
             #expect(try await DownloadWorker(bench.context()).work(bench.job(job)).status == .ready)
             let began = ContinuousClock.now
             _ = try await work.value
-            #expect(ContinuousClock.now - began < .seconds(1))
+            #expect(ContinuousClock.now - began < Self.patience)
             #expect(try await bench.record(job.id).status == .ready)
             #expect(bench.objects.inner.archives == ["archives/\(job.id)/1-2.zip"])
         }

@@ -42,6 +42,16 @@ public struct JobStore: Sendable {
         return try JobRecord(id: id, values: reply.array ?? [])
     }
 
+    /// Removes the record of a job, unless it is of a later round.
+    ///
+    /// - Parameters:
+    ///   - id: The job.
+    ///   - round: The round that is over.
+    /// - Throws: A ``FunctionKit/ClassifiedError``.
+    func forget(_ id: JobID, round: Int) async throws {
+        _ = try await store.evaluate(JobScripts.forget, keys: [Self.key(id)], arguments: [String(round)])
+    }
+
     /// Which worker a change may come from.
     enum Claim: Sendable, Hashable {
         /// Whoever it is.
