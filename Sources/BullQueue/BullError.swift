@@ -11,6 +11,7 @@ public struct BullError: Error, ClassifiedError, Sendable {
             case invalidOption = "invalid option"
             case invalidJSON = "invalid JSON"
             case jobMissing = "job missing"
+            case wrongState = "wrong state"
             case lockLost = "lock lost"
             case childFailed = "child failed"
             case redis
@@ -28,6 +29,8 @@ public struct BullError: Error, ClassifiedError, Sendable {
         public static let invalidJSON = Code(.invalidJSON)
         /// The job's hash is gone.
         public static let jobMissing = Code(.jobMissing)
+        /// The job or the queue is not in a state that allows it.
+        public static let wrongState = Code(.wrongState)
         /// Another worker has the job, or nobody has.
         public static let lockLost = Code(.lockLost)
         /// A job cannot go on since a job that it waits for has failed.

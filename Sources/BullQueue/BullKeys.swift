@@ -39,6 +39,11 @@ extension BullKeys {
         "stalled", "stalled-check", "events", "meta", "limiter", "repeat", "paused",
     ]
 
+    /// Whether an id would name one of the queue's own keys.
+    static func isReserved(_ id: String) -> Bool {
+        id.isEmpty || reserved.contains(id) || ["de:", "dn:", "metrics:"].contains { id.hasPrefix($0) }
+    }
+
     /// Checks an id that a producer chose.
     ///
     /// An integer would collide with the ids that the queue gives, `0:` is taken for an old marker, and a colon is

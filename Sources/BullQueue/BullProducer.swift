@@ -157,16 +157,30 @@ public final class BullProducer: JobQueue, Sendable {
         return result
     }
 
+    /// Tells how a job stands; see `JobQueue`.
+    ///
+    /// - Throws: ``BullError`` with code `.redis`.
+    public func find(_ id: String) async throws -> QueuedJob? {
+        let replies = try await run([
+            .evaluate(BullScripts.findJob, keys: [keys.base], arguments: [.string(id)])
+        ])
+        guard let job = replies.first?.array else { return nil }
+        guard job.count == 2, let state = job[0].string.flatMap(QueuedJob.State.init), let data = job[1].string else {
+            throw BullError(.redis, "an unexpected reply about a job")
+        }
+        return QueuedJob(state: state, data: data)
+    }
+
     /// Removes a job that no worker holds; see `JobQueue`.
     ///
     /// - Throws: ``BullError`` with code `.redis`; the job may then have been removed.
-    public func remove(_ id: String) async throws -> Bool {
+    public func remove(_ id: String, data: String) async throws -> Bool {
         let replies = try await run([
             .evaluate(
-                BullScripts.removeJobs, keys: [keys.base],
-                arguments: [.integer(Timestamp.now.milliseconds), "", .string(id)])
+                BullScripts.withdrawJob, keys: [keys.base],
+                arguments: [.string(id), .string(data), .integer(Timestamp.now.milliseconds)])
         ])
-        return replies.first?.array?.first?.integer != 0
+        return replies.first?.integer == 1
     }
 
     /// The options of a job with the policy where they say nothing.

@@ -15,7 +15,21 @@ enum BullScripts {
     static let updateProgress = joined("updateProgress", PackageResources.updateProgress_lua)
     static let readEvents = joined("readEvents", PackageResources.readEvents_lua)
     static let requeueJob = joined("requeueJob", PackageResources.requeueJob_lua)
+    static let findJob = joined("findJob", PackageResources.findJob_lua)
+    static let withdrawJob = joined("withdrawJob", PackageResources.withdrawJob_lua)
     static let removeJobs = joined("removeJobs", PackageResources.removeJobs_lua)
+    static let pauseQueue = joined("pauseQueue", PackageResources.pauseQueue_lua)
+    static let resumeQueue = joined("resumeQueue", PackageResources.resumeQueue_lua)
+    static let drainQueue = joined("drainQueue", PackageResources.drainQueue_lua)
+    static let cleanJobs = joined("cleanJobs", PackageResources.cleanJobs_lua)
+    static let obliterateQueue = joined("obliterateQueue", PackageResources.obliterateQueue_lua)
+    static let promoteJobs = joined("promoteJobs", PackageResources.promoteJobs_lua)
+    static let retryEnded = joined("retryEnded", PackageResources.retryEnded_lua)
+    static let updateData = joined("updateData", PackageResources.updateData_lua)
+    static let addLog = joined("addLog", PackageResources.addLog_lua)
+    static let changeDelay = joined("changeDelay", PackageResources.changeDelay_lua)
+    static let changePriority = joined("changePriority", PackageResources.changePriority_lua)
+    static let jobStates = joined("jobStates", PackageResources.jobStates_lua)
     static let claimEvents = joined("claimEvents", PackageResources.claimEvents_lua)
 
     private static func shared(_ name: Substring) -> [UInt8] {
@@ -27,6 +41,7 @@ enum BullScripts {
         case "held": PackageResources.held_lua
         case "fetch": PackageResources.fetch_lua
         case "remove": PackageResources.remove_lua
+        case "job": PackageResources.job_lua
         case "forget": PackageResources.forget_lua
         case "deduplication": PackageResources.deduplication_lua
         case "parent": PackageResources.parent_lua

@@ -33,6 +33,8 @@ public struct DownloadsConfiguration: SettingsSection, Hashable {
     public var retryDelay: Duration = .seconds(2)
     /// `keepCompleted`: how long the queue keeps jobs that succeeded.
     public var keepCompleted: Duration = .seconds(3_600)
+    /// `sweepGrace`: the age from which uploads and archives that no job names are cleared away.
+    public var sweepGrace: Duration = .seconds(3_600)
 
     /// The defaults.
     public init() {}
@@ -43,7 +45,12 @@ public struct DownloadsConfiguration: SettingsSection, Hashable {
     }
 
     /// The key of an archive. Each claim of each round has its own, so that no worker can overwrite another's result.
-    func archiveKey(of job: JobRecord) -> String { "\(archivePrefix)\(job.id)/\(job.round)-\(job.claim).zip" }
+    func archiveKey(of job: JobRecord) -> String { ArchiveKey(job).text(prefix: archivePrefix) }
+
+    /// Whether a job has ended so long ago that nobody is told of it any more.
+    func isOver(_ job: HistoryJob, at time: Timestamp) -> Bool {
+        !JobStatus.unfinished.names.contains(job.status) && job.updatedAt + recordRetention <= time
+    }
 
     /// The bounds of the archive builder.
     var archivePolicy: ArchivePolicy {

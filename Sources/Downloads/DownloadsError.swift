@@ -7,6 +7,7 @@ public struct DownloadsError: Error, ClassifiedError, Sendable, Equatable {
         private enum Kind: String {
             case corruptRecord = "corrupt record"
             case lostClaim = "lost claim"
+            case stillActive = "still active"
         }
 
         private let kind: Kind
@@ -17,6 +18,8 @@ public struct DownloadsError: Error, ClassifiedError, Sendable, Equatable {
         public static let corruptRecord = Code(.corruptRecord)
         /// The job was given to another worker, belongs to a newer round, or was finished by someone else.
         public static let lostClaim = Code(.lostClaim)
+        /// A worker holds the job although its round has ended.
+        public static let stillActive = Code(.stillActive)
 
         /// The kind in words.
         public var description: String { kind.rawValue }

@@ -83,22 +83,42 @@ extension S3ObjectStore {
         }
     }
 
-    /// Unfinished multipart uploads under a prefix, at most 1 000.
-    public func listUploads(prefix: String) async throws -> [ObjectUpload] {
+    /// Unfinished multipart uploads under a prefix; see ``ObjectStore/listUploads(prefix:after:)``.
+    ///
+    /// A store that says that there is more, but not where, ends the listing: the same page would come again.
+    ///
+    /// - Parameters:
+    ///   - prefix: What the keys begin with.
+    ///   - after: Where the page begins.
+    /// - Returns: A page.
+    /// - Throws: ``S3Error``.
+    public func listUploads(prefix: String, after: ObjectUpload?) async throws -> ObjectUploadPage {
         var query = [
             SigV4Parameter("uploads"), SigV4Parameter("encoding-type", "url"), SigV4Parameter("max-uploads", "1000"),
         ]
         if !prefix.isEmpty { query.append(SigV4Parameter("prefix", prefix)) }
+        if let after {
+            query.append(SigV4Parameter("key-marker", after.key))
+            if !after.id.isEmpty { query.append(SigV4Parameter("upload-id-marker", after.id)) }
+        }
         let reply = try await document(
             S3Request(operation: "LIST uploads", method: .GET, key: nil, query: query),
             root: "ListMultipartUploadsResult")
-        return try reply.all("Upload").map { upload in
+        let uploads = try reply.all("Upload").map { upload in
             guard let key = S3ObjectStore.key(of: upload, in: reply), let id = upload["UploadId"] else {
                 throw S3Error(.invalidResponse, "LIST uploads failed: an entry has no key or id")
             }
             return ObjectUpload(
                 key: key, id: id, initiatedAt: upload["Initiated"].flatMap { Timestamp(s3: $0) })
         }
+        var next: ObjectUpload?
+        if reply["IsTruncated"] == "true", let key = S3ObjectStore.key("NextKeyMarker", of: reply, in: reply),
+            !key.isEmpty
+        {
+            next = ObjectUpload(key: key, id: reply["NextUploadIdMarker"] ?? "")
+        }
+        if let after, let found = next, found.key == after.key, found.id == after.id { next = nil }
+        return ObjectUploadPage(uploads: uploads, next: next)
     }
 
     /// Whether there is an object with that entity tag; not being able to tell is no.

@@ -79,8 +79,8 @@ extension S3ObjectStore {
     }
 
     /// The key of an entry, decoded where the reply says that it is encoded: not every character can stand in XML.
-    static func key(of entry: S3XMLElement, in reply: S3XMLElement) -> String? {
-        guard reply["EncodingType"] == "url" else { return entry["Key"] }
-        return entry["Key"].flatMap { PercentEncoding.decode($0, plusIsSpace: true) }
+    static func key(_ name: String = "Key", of entry: S3XMLElement, in reply: S3XMLElement) -> String? {
+        guard reply["EncodingType"] == "url" else { return entry[name] }
+        return entry[name].flatMap { PercentEncoding.decode($0, plusIsSpace: true) }
     }
 }

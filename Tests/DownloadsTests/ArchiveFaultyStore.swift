@@ -45,6 +45,12 @@ final class ArchiveFaultyStore: ObjectStore {
     struct State: Sendable {
         var objects: [String: StoredObject] = [:]
         var uploads: [String: [Int: ByteBuffer]] = [:]
+        var listedUploads: [ObjectUpload] = []
+        /// When objects were written whose age matters.
+        var modified: [String: Timestamp] = [:]
+        var deleteFailures: Set<String> = []
+        var listFails = false
+        var pageSize = 1_000
         var versions = 0
         var readFaults: [String: [ReadFault]] = [:]
         var headFailures: Set<String> = []
@@ -168,7 +174,9 @@ final class ArchiveFaultyStore: ObjectStore {
         state.withLock { state in
             state.begun += 1
             state.uploads["upload-\(state.begun)"] = [:]
-            return ObjectUpload(key: key, id: "upload-\(state.begun)")
+            let upload = ObjectUpload(key: key, id: "upload-\(state.begun)", initiatedAt: .now)
+            state.listedUploads.append(upload)
+            return upload
         }
     }
 
@@ -204,6 +212,7 @@ final class ArchiveFaultyStore: ObjectStore {
                 whole.writeImmutableBuffer(bytes)
             }
             state.uploads[upload.id] = nil
+            state.listedUploads.removeAll { $0.id == upload.id }
             if state.completeLoses { whole.moveReaderIndex(forwardBy: 1) }
             return whole
         }
@@ -212,20 +221,47 @@ final class ArchiveFaultyStore: ObjectStore {
 
     func abortUpload(_ upload: ObjectUpload) async throws {
         try Task.checkCancellation()
-        state.withLock { state in
+        try state.withLock { state in
+            if state.deleteFailures.contains(upload.id) { throw Failure() }
             state.aborted += 1
             state.uploads[upload.id] = nil
+            state.listedUploads.removeAll { $0.id == upload.id }
         }
     }
 
-    func listUploads(prefix: String) async throws -> [ObjectUpload] { [] }
+    func listUploads(prefix: String, after: ObjectUpload?) async throws -> ObjectUploadPage {
+        try state.withLock { state in
+            if state.listFails { throw Failure() }
+            let all = state.listedUploads.filter { $0.key.hasPrefix(prefix) }.sorted {
+                ($0.key, $0.id) < ($1.key, $1.id)
+            }
+            let rest = all.filter { upload in after.map { ($0.key, $0.id) < (upload.key, upload.id) } ?? true }
+            let page = Array(rest.prefix(state.pageSize))
+            return ObjectUploadPage(uploads: page, next: page.count < rest.count ? page.last : nil)
+        }
+    }
 
     func delete(_ key: String) async throws {
         try Task.checkCancellation()
-        state.withLock { $0.objects[key] = nil }
+        try state.withLock { state in
+            if state.deleteFailures.contains(key) { throw Failure() }
+            state.objects[key] = nil
+        }
     }
 
-    func list(prefix: String, after: String?, limit: Int) async throws -> [ObjectInfo] { [] }
+    func list(prefix: String, after: String?, limit: Int) async throws -> [ObjectInfo] {
+        try state.withLock { state in
+            if state.listFails { throw Failure() }
+            return state.objects.sorted { $0.key < $1.key }
+                .filter { $0.key.hasPrefix(prefix) && $0.key > after ?? "" }.prefix(min(limit, state.pageSize))
+                .map { key, object in
+                    let info = Self.info(key, object)
+                    return ObjectInfo(
+                        key: key, sizeBytes: info.sizeBytes, etag: info.etag, crc32: nil,
+                        modifiedAt: state.modified[key] ?? info.modifiedAt)
+                }
+        }
+    }
 
     func presignedURL(for key: String, expiresIn: Duration, fileName: String?) throws -> String { key }
 

@@ -125,46 +125,11 @@ final class SwitchedKeyValue: KeyValueStore {
     func check() async throws { try await store.check() }
 }
 
-/// The history, until some of its changes are switched off.
-final class SwitchedHistory: HistoryStore {
-    private let store: any HistoryStore
-    /// Changes to these states fail after they were made, as when an answer is lost.
-    let losesAnswers = Mutex<Set<String>>([])
-    /// Changes to these states fail.
-    let fails = Mutex<Set<String>>([])
-
-    init(_ store: any HistoryStore) { self.store = store }
-
-    func insert(_ job: HistoryJob) async throws {
-        if fails.withLock({ $0.contains("insert") }) { throw StoreIsAway() }
-        try await store.insert(job)
-    }
-
-    func update(_ id: String, round: Int, from states: Set<String>, change: HistoryChange) async throws -> Bool {
-        if fails.withLock({ $0.contains(change.status) }) { throw StoreIsAway() }
-        let result = try await store.update(id, round: round, from: states, change: change)
-        if losesAnswers.withLock({ $0.contains(change.status) }) { throw StoreIsAway() }
-        return result
-    }
-
-    func find(_ id: String) async throws -> HistoryJob? { try await store.find(id) }
-    func files(of id: String) async throws -> [HistoryFile] { try await store.files(of: id) }
-    func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool {
-        try await store.record(files, of: id, round: round)
-    }
-    func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
-        try await store.list(states: states, changedBefore: changedBefore, limit: limit)
-    }
-    func purge(createdBefore: Timestamp, limit: Int) async throws -> Int {
-        try await store.purge(createdBefore: createdBefore, limit: limit)
-    }
-    func check() async throws { try await store.check() }
-}
-
-/// An object store in memory, with a hook before an archive is written, and URLs that show what they were made of.
+/// An object store in memory, with hooks before an archive is written or deleted, and URLs that show what they were made of.
 final class HookedObjects: ObjectStore {
     let inner = ArchiveFaultyStore()
     let beforeWrite = Mutex<@Sendable (String) async throws -> Void>({ _ in })
+    let beforeDelete = Mutex<@Sendable (String) async throws -> Void>({ _ in })
 
     var bucket: String { inner.bucket }
 
@@ -196,38 +161,17 @@ final class HookedObjects: ObjectStore {
         try await inner.completeUpload(upload, parts: parts)
     }
     func abortUpload(_ upload: ObjectUpload) async throws { try await inner.abortUpload(upload) }
-    func listUploads(prefix: String) async throws -> [ObjectUpload] { try await inner.listUploads(prefix: prefix) }
-    func delete(_ key: String) async throws { try await inner.delete(key) }
-    func list(prefix: String, after: String?, limit: Int) async throws -> [ObjectInfo] { [] }
+    func listUploads(prefix: String, after: ObjectUpload?) async throws -> ObjectUploadPage {
+        try await inner.listUploads(prefix: prefix, after: after)
+    }
+    func delete(_ key: String) async throws {
+        try await beforeDelete.withLock { $0 }(key)
+        try await inner.delete(key)
+    }
+    func list(prefix: String, after: String?, limit: Int) async throws -> [ObjectInfo] {
+        try await inner.list(prefix: prefix, after: after, limit: limit)
+    }
     func check() async throws { try await inner.check() }
-}
-
-/// A queue that keeps what is added.
-final class NotingQueue: QueueProvider, JobQueue {
-    struct Added: Sendable {
-        let queue: String
-        let data: String
-        let options: JobOptions
-    }
-
-    let added = Mutex<[Added]>([])
-    let isAway = Mutex(false)
-
-    func queue(_ name: String) throws -> any JobQueue { self }
-
-    func add(_ name: String, data: String, options: JobOptions) async throws -> JobAddition {
-        if isAway.withLock({ $0 }) { throw StoreIsAway() }
-        added.withLock { $0.append(Added(queue: DownloadTask.queue, data: data, options: options)) }
-        return JobAddition(id: options.id ?? "", isDuplicate: false)
-    }
-
-    func requeue(_ id: String, name: String, data: String, options: JobOptions) async throws -> JobRequeue {
-        if isAway.withLock({ $0 }) { throw StoreIsAway() }
-        added.withLock { $0.append(Added(queue: DownloadTask.queue, data: data, options: options)) }
-        return .requeued
-    }
-
-    func remove(_ id: String) async throws -> Bool { true }
 }
 
 extension Request {

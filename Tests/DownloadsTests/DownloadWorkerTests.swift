@@ -208,11 +208,14 @@ import Testing
                         defer { flag = false }
                         return flag
                     }
-                    if mine { _ = try await DownloadWorker(bench.context()).work(bench.job(job)) }
+                    // A task of its own: the first one is cancelled as soon as it has looked at the record.
+                    if mine {
+                        _ = try await Task { try await DownloadWorker(bench.context()).work(bench.job(job)) }.value
+                    }
                 }
             }
             let outcome = try await DownloadWorker(bench.context()).work(bench.job(job))
-            #expect(outcome.status == .ready)
+            #expect(outcome.status == .ready || outcome.status == .processing)
             #expect(try await bench.record(job.id).archive?.key == "archives/\(job.id)/1-2.zip")
             #expect(try await bench.row(job.id).archive?.key == "archives/\(job.id)/1-2.zip")
             #expect(bench.objects.inner.archives == ["archives/\(job.id)/1-2.zip"])

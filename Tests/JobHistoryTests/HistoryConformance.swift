@@ -18,7 +18,11 @@ enum HistoryConformance: String, CaseIterable, Sendable {
     case refusesResultsOfAnotherRound
     case overwritesResultsAndKeepsTheOrder
     case listsByAgeAndState
-    case purgesOldestFirstWithTheirFiles
+    case listsByExpiryAndState
+    case removesWithItsFilesOnlyInTheRoundAndStatesNamed
+    case beginsARoundAsIfTheJobWereNew
+    case beginsARoundOnlyInTheRoundAndStatesNamed
+    case oneOfManyConcurrentRoundsBegins
     case oneOfManyConcurrentUpdatesWins
     case takesConcurrentInsertsWithOneDuplicateAmongThem
     case canCheckThatItCommits
@@ -35,7 +39,11 @@ enum HistoryConformance: String, CaseIterable, Sendable {
         case .refusesResultsOfAnotherRound: try await refusesResultsOfAnotherRound(store)
         case .overwritesResultsAndKeepsTheOrder: try await overwritesResultsAndKeepsTheOrder(store)
         case .listsByAgeAndState: try await listsByAgeAndState(store)
-        case .purgesOldestFirstWithTheirFiles: try await purgesOldestFirstWithTheirFiles(store)
+        case .listsByExpiryAndState: try await listsByExpiryAndState(store)
+        case .removesWithItsFilesOnlyInTheRoundAndStatesNamed: try await removesWithItsFiles(store)
+        case .beginsARoundAsIfTheJobWereNew: try await beginsARoundAsIfTheJobWereNew(store)
+        case .beginsARoundOnlyInTheRoundAndStatesNamed: try await beginsARoundOnlyWhereNamed(store)
+        case .oneOfManyConcurrentRoundsBegins: try await oneOfManyConcurrentRoundsBegins(store)
         case .oneOfManyConcurrentUpdatesWins: try await oneOfManyConcurrentUpdatesWins(store)
         case .takesConcurrentInsertsWithOneDuplicateAmongThem: try await takesConcurrentInserts(store)
         case .canCheckThatItCommits:
@@ -52,7 +60,7 @@ enum HistoryConformance: String, CaseIterable, Sendable {
             createdAt: Timestamp(milliseconds: milliseconds), updatedAt: Timestamp(milliseconds: milliseconds))
     }
 
-    private static func file(
+    static func file(
         _ id: Int64, _ position: Int, _ status: String, error: String? = nil
     ) -> HistoryFile {
         HistoryFile(
@@ -166,21 +174,6 @@ enum HistoryConformance: String, CaseIterable, Sendable {
         #expect(try await ids(["ready"], before: 1_000) == ["d"])
         #expect(try await ids([], before: 1_000).isEmpty)
         #expect(try await ids(["ready"], before: 1_000, limit: 0).isEmpty)
-    }
-
-    private func purgesOldestFirstWithTheirFiles(_ store: any HistoryStore) async throws {
-        for (id, at) in [("a", 100), ("b", 200), ("c", 300)] as [(String, Int64)] {
-            try await store.insert(Self.job(id, at: at))
-            _ = try await store.record([Self.file(70_000, 0, "completed")], of: id, round: 1)
-        }
-        #expect(try await store.purge(createdBefore: Timestamp(milliseconds: 300), limit: 1) == 1)
-        #expect(try await store.find("a") == nil)
-        #expect(try await store.files(of: "a").isEmpty)
-        #expect(try await store.find("b") != nil)
-        #expect(try await store.purge(createdBefore: Timestamp(milliseconds: 300), limit: 10) == 1)
-        #expect(try await store.purge(createdBefore: Timestamp(milliseconds: 300), limit: 10) == 0)
-        #expect(try await store.find("c") != nil)
-        #expect(try await store.files(of: "c").count == 1)
     }
 
     private func oneOfManyConcurrentUpdatesWins(_ store: any HistoryStore) async throws {

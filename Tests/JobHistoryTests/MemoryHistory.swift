@@ -36,6 +36,19 @@ final class MemoryHistory: HistoryStore {
         }
     }
 
+    func beginRound(
+        after round: Int, of id: String, from states: Set<String>, at time: Timestamp
+    ) async throws -> Bool {
+        entries.withLock { entries in
+            guard let job = entries[id]?.job, job.round == round, states.contains(job.status) else { return false }
+            entries[id] = Entry(
+                job: HistoryJob(
+                    id: job.id, owner: job.owner, round: round + 1, status: "queued", fileIDs: job.fileIDs,
+                    options: job.options, createdAt: job.createdAt, updatedAt: time))
+            return true
+        }
+    }
+
     func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool {
         entries.withLock { entries in
             guard entries[id]?.job.round == round else { return false }
@@ -51,12 +64,19 @@ final class MemoryHistory: HistoryStore {
                 .sorted { ($0.updatedAt, $0.id) < ($1.updatedAt, $1.id) }.prefix(limit))
     }
 
-    func purge(createdBefore: Timestamp, limit: Int) async throws -> Int {
+    func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
+        func time(_ job: HistoryJob) -> Timestamp { job.expiresAt ?? expiresBefore }
+        let jobs = entries.withLock { $0.values.map(\.job) }
+        return Array(
+            jobs.filter { states.contains($0.status) && time($0) < expiresBefore }
+                .sorted { (time($0), $0.id) < (time($1), $1.id) }.prefix(limit))
+    }
+
+    func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool {
         entries.withLock { entries in
-            let old = entries.values.map(\.job).filter { $0.createdAt < createdBefore }
-                .sorted { $0.createdAt < $1.createdAt }.prefix(limit)
-            for job in old { entries[job.id] = nil }
-            return old.count
+            guard let job = entries[id]?.job, job.round == round, states.contains(job.status) else { return false }
+            entries[id] = nil
+            return true
         }
     }
 

@@ -54,7 +54,7 @@ import Testing
                 upload, number: 1, body: [ByteBuffer(string: "x"), ByteBuffer(string: "yz")])
             try await store.completeUpload(upload, parts: [part])
             try await store.abortUpload(upload)
-            #expect(try await store.listUploads(prefix: "a b/+") == [])
+            #expect(try await store.listUploads(prefix: "a b/+", after: nil).uploads == [])
             #expect(try await store.list(prefix: "a b/+", after: "k&=?", limit: 7) == [])
             try await store.delete(key)
             try await store.check()

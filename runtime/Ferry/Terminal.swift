@@ -33,6 +33,29 @@ struct Terminal {
         }
     }
 
+    /// A foreign text as it may be printed: control characters, which could change the terminal, are spelled out.
+    ///
+    /// - Parameters:
+    ///   - text: The text.
+    ///   - limit: How many characters are printed; `…` stands for the rest.
+    ///   - lines: Whether ends of lines and tabs are printed as they are.
+    /// - Returns: The text to print.
+    static func plain(_ text: String, limit: Int = .max, lines: Bool = false) -> String {
+        var result = ""
+        for (count, character) in text.enumerated() {
+            guard count < limit else { return result + "…" }
+            for scalar in character.unicodeScalars {
+                switch scalar.properties.generalCategory {
+                case .control where lines && (scalar == "\n" || scalar == "\t"): result.unicodeScalars.append(scalar)
+                case .control, .lineSeparator, .paragraphSeparator, .format:
+                    result += "\\u{\(String(scalar.value, radix: 16))}"
+                default: result.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return result
+    }
+
     func coloured(_ text: String, _ colour: Colour) -> String {
         hasColours ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text
     }

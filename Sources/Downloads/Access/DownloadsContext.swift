@@ -24,8 +24,7 @@ extension Context {
                 job, files: try await history.files(of: id.description), maxAttempts: downloads.attempts)
         {
             // The record was gone by itself at that time; the history's row waits to be purged.
-            let isOver = record.status.isFinished && record.updatedAt + downloads.recordRetention <= .now
-            if !isOver { return record }
+            if !downloads.isOver(job, at: .now) { return record }
         }
         throw HTTPError(.notFound, code: "not_found", message: "There is no job \(id).")
     }

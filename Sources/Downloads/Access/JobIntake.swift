@@ -3,9 +3,7 @@ public import FunctionKit
 /// Accepts jobs: into the history first, then into record and queue.
 public struct JobIntake: Sendable {
     private let context: Context
-    private let history: any HistoryStore
-    private let records: JobStore
-    private let queue: any JobQueue
+    private let stores: JobStores
 
     /// Makes an intake.
     ///
@@ -13,9 +11,7 @@ public struct JobIntake: Sendable {
     /// - Throws: ``FunctionKit/HTTPError`` 503 when a store is not configured.
     public init(_ context: Context) throws {
         self.context = context
-        history = try context.bindings.history
-        records = try context.jobStore
-        queue = try context.bindings.queue(DownloadTask.queue)
+        stores = try JobStores(context)
     }
 
     /// Accepts a job.
@@ -34,7 +30,7 @@ public struct JobIntake: Sendable {
         // Owned by this call, which waits for it; it ends with the stores' deadlines. A task of its own, because a
         // caller who goes away now must not leave a committed job behind that is queued nowhere.
         try await Task {
-            try await history.insert(
+            try await stores.history.insert(
                 HistoryJob(
                     id: record.id.description, owner: record.owner, round: record.round,
                     status: record.status.rawValue, fileIDs: request.fileIDs, options: record.options,
@@ -45,16 +41,11 @@ public struct JobIntake: Sendable {
     }
 
     private func enqueue(_ record: JobRecord) async throws {
-        let settings = context.downloads
         do {
-            _ = try await records.create(record)
-            let options = JobOptions(
-                id: record.id.description, attempts: record.maxAttempts,
-                backoff: Backoff(.exponential, delay: settings.retryDelay),
-                keepCompleted: KeepRule(age: settings.keepCompleted),
-                keepFailed: KeepRule(age: settings.recordRetention))
+            _ = try await stores.records.create(record)
             let task = DownloadTask(record, requestID: context.requestID)
-            let addition = try await queue.add("download", data: task.json, options: options)
+            let addition = try await stores.queue.add(
+                DownloadTask.name, data: task.json, options: stores.queueOptions(for: record))
             if addition.isDuplicate {
                 context.logger.error(
                     "the queue has a job of a new id already", metadata: ["job": "\(record.id)"])
@@ -62,29 +53,9 @@ public struct JobIntake: Sendable {
         } catch {
             context.logger.error(
                 "a job could not be queued", metadata: ["job": "\(record.id)", "error": "\(error)"])
-            await close(record)
+            await stores.close(record)
             throw HTTPError(
                 .serviceUnavailable, message: "The queue is away; please try again.", headers: [.retryAfter: "5"])
-        }
-    }
-
-    /// Closes a job that was not queued. Should the queue have taken it after all, its worker finds it closed.
-    private func close(_ record: JobRecord) async {
-        let failure = JobFailure(code: ErrorClass.network.rawValue, message: "The job could not be queued.")
-        let change = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
-        var closed = record
-        closed.status = .failed
-        closed.failure = failure
-        closed.updatedAt = change.at
-        do {
-            _ = try await history.update(
-                record.id.description, round: record.round, from: JobStatus.unfinished.names, change: change)
-            _ = try await records.advance(
-                &closed, from: JobStatus.unfinished, claim: .any, messages: [.failure(isFinal: true)])
-        } catch {
-            context.logger.error(
-                "a job that was not queued could not be closed everywhere",
-                metadata: ["job": "\(record.id)", "error": "\(error)"])
         }
     }
 }

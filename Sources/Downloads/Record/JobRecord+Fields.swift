@@ -88,7 +88,9 @@ extension JobRecord {
         guard values.count == Self.fields.count else { throw Self.corrupt("reply") }
         if case .null = values[0] { return nil }
         guard let status = JobStatus(rawValue: values[0].string ?? "") else { throw Self.corrupt("status") }
-        guard let round = values[1].integer, (1...1 << 20).contains(round) else { throw Self.corrupt("round") }
+        guard let round = values[1].integer, (1...Int64(Self.lastRound)).contains(round) else {
+            throw Self.corrupt("round")
+        }
         guard let seq = values[2].integer, let created = values[15].integer, let updated = values[16].integer else {
             throw Self.corrupt("seq or times")
         }

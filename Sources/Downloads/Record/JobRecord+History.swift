@@ -8,7 +8,8 @@ extension JobRecord {
     ///
     /// - Returns: `nil` when the row is not one of a download job.
     init?(_ job: HistoryJob, files results: [HistoryFile], maxAttempts: Int) {
-        guard let id = JobID(job.id), let status = JobStatus(rawValue: job.status), (1...1 << 20).contains(job.round)
+        guard let id = JobID(job.id), let status = JobStatus(rawValue: job.status),
+            (1...JobRecord.lastRound).contains(job.round)
         else { return nil }
         self.init(
             id: id, round: job.round, owner: job.owner, options: job.options, fileIDs: job.fileIDs,
@@ -40,27 +41,50 @@ extension JobRecord {
     }
 }
 
-extension JobStore {
-    /// Brings a record in line with the history, which wins: a job that is finished there is finished here.
+extension HistoryJob {
+    /// The status at that time: an archive whose time has come is expired, whether or not it was deleted yet.
     ///
-    /// Nothing is done when the record is gone, finished already, or of another round.
+    /// - Throws: ``DownloadsError`` with code `corruptRecord` when the row is not one of a download job.
+    func status(at time: Timestamp) throws -> JobStatus {
+        guard let status = JobStatus(rawValue: status) else {
+            throw DownloadsError(.corruptRecord, "the history's status is none of a download job")
+        }
+        guard status == .ready, let expiresAt, expiresAt <= time else { return status }
+        return .expired
+    }
+
+    /// The job after a change.
+    func with(_ change: HistoryChange) -> HistoryJob {
+        HistoryJob(
+            id: id, owner: owner, round: round, status: change.status, fileIDs: fileIDs, options: options,
+            createdAt: createdAt, updatedAt: change.at, expiresAt: change.expiresAt ?? expiresAt,
+            archive: change.archive ?? archive, error: change.error)
+    }
+}
+
+extension JobStore {
+    /// Brings a record in line with the history, which wins: a job that is finished there is finished here, and one whose
+    /// archive is gone there is expired here.
+    ///
+    /// Nothing is done when the record is gone, as far already, or of another round.
     ///
     /// - Parameters:
     ///   - job: The job as the history has it.
     ///   - files: The results of its files as the history has them.
     /// - Throws: A ``FunctionKit/ClassifiedError`` of the store.
     func align(with job: HistoryJob, files: [HistoryFile]) async throws {
-        guard let id = JobID(job.id), let current = try await load(id), !current.status.isFinished,
-            current.round == job.round,
+        guard let id = JobID(job.id), let current = try await load(id), current.round == job.round,
             var record = JobRecord(job, files: files, maxAttempts: current.maxAttempts), record.status.isFinished
         else { return }
+        let states = record.status == .expired ? JobStatus.unfinished.union([.ready]) : JobStatus.unfinished
+        guard states.contains(current.status) else { return }
         record.attempt = current.attempt
         var changed = Array(record.files.indices)
-        if record.archive == nil {
+        if record.archive == nil || current.status == .ready {
             // The record saw each file; the history may have seen fewer of them when a worker was lost.
             record.files = current.files
             record.progress = current.progress
-            record.progress.secondsRemaining = nil
+            if current.status != .ready { record.progress.secondsRemaining = nil }
             changed = []
         }
         let message: JobMessage =
@@ -71,6 +95,6 @@ extension JobStore {
             }
         // Refused means that someone else has finished it meanwhile, which is as good.
         _ = try await advance(
-            &record, from: JobStatus.unfinished, claim: .any, changed: changed, messages: [message])
+            &record, from: states, claim: .any, changed: changed, messages: [message])
     }
 }

@@ -73,7 +73,10 @@ public struct JobRecord: Sendable, Hashable {
         self.updatedAt = updatedAt
     }
 
-    /// The first `seq` of a round. Rounds are at most 2²⁰, so that it stays exact as a double.
+    /// The highest round, so that `seq` stays exact as a double.
+    static let lastRound = 1 << 20
+
+    /// The first `seq` of a round.
     static func firstSeq(of round: Int) -> Int64 { Int64(round) << 32 + 1 }
 
     /// The status at that time: an archive whose time has come is expired, whether or not it was deleted yet.

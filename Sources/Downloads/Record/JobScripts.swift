@@ -23,6 +23,18 @@ enum JobScripts {
             return 1
             """)
 
+    static let forget = StoreScript(
+        name: "job-forget",
+        source: """
+            -- Removes the record of a job that is forgotten, unless a later round has begun.
+            -- KEYS[1]  the record
+            -- ARGV[1]  round
+            -- Returns  1 removed, 0 there is none or it is of a later round
+            local round = redis.call('HGET', KEYS[1], 'round')
+            if not round or tonumber(round) > tonumber(ARGV[1]) then return 0 end
+            return redis.call('DEL', KEYS[1])
+            """)
+
     static let advance = StoreScript(
         name: "job-advance",
         source: """

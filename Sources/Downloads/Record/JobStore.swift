@@ -42,6 +42,16 @@ public struct JobStore: Sendable {
         return try JobRecord(id: id, values: reply.array ?? [])
     }
 
+    /// Removes the record of a job, unless it is of a later round.
+    ///
+    /// - Parameters:
+    ///   - id: The job.
+    ///   - round: The round that is over.
+    /// - Throws: A ``FunctionKit/ClassifiedError``.
+    func forget(_ id: JobID, round: Int) async throws {
+        _ = try await store.evaluate(JobScripts.forget, keys: [Self.key(id)], arguments: [String(round)])
+    }
+
     /// Which worker a change may come from.
     enum Claim: Sendable, Hashable {
         /// Whoever it is.
@@ -72,6 +82,30 @@ public struct JobStore: Sendable {
         let reason: Reason
         let claim: Int
         let status: JobStatus?
+    }
+
+    /// How a record stands for the worker that holds a claim of a round.
+    ///
+    /// - Returns: Why the worker may change nothing any more, or `nil` while the job is its own.
+    /// - Throws: A ``FunctionKit/ClassifiedError`` of the store.
+    func refusal(of id: JobID, round: Int, claim: Int) async throws -> Refusal? {
+        let values = try await store.send(["HMGET", Self.key(id), "round", "status", "claim"]).array ?? []
+        guard values.count == 3, let currentRound = values[0].integer else {
+            return Refusal(reason: .noRecord, claim: 0, status: nil)
+        }
+        let status = JobStatus(rawValue: values[1].string ?? "")
+        let currentClaim = values[2].integer.flatMap(Int.init(exactly:)) ?? 0
+        let reason: Refusal.Reason
+        if currentRound != round {
+            reason = .otherRound
+        } else if status != .processing {
+            reason = .otherState
+        } else if currentClaim != claim {
+            reason = .otherClaim
+        } else {
+            return nil
+        }
+        return Refusal(reason: reason, claim: currentClaim, status: status)
     }
 
     /// Changes a record, and publishes the change, if it is still in its round and in one of the given states.

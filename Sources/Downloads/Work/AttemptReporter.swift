@@ -13,10 +13,10 @@ actor AttemptReporter {
     /// What became of the files so far, in the order asked for.
     private(set) var results: [ProgressReport.File] = []
     /// Why a change was refused, once one was.
-    private(set) var refusal: JobStore.Refusal?
+    var refusal: JobStore.Refusal?
 
-    private let records: JobStore
-    private let context: Context
+    let records: JobStore
+    let context: Context
     private let startedAt = ContinuousClock.now
     private var meter: ProgressMeter
     private var totalBytes: Int64?

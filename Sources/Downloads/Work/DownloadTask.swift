@@ -5,6 +5,8 @@ internal import NIOCore
 public struct DownloadTask: Codable, Sendable, Hashable {
     /// The queue of the jobs.
     public static let queue = "file-downloads"
+    /// The jobs' name in the queue.
+    static let name = "download"
 
     /// The job's id.
     public let jobId: String

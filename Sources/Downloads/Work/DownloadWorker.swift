@@ -60,7 +60,7 @@ public struct DownloadWorker: Sendable {
         }
         let reporter = AttemptReporter(record, records: records, context: context)
         do {
-            return try await attempt(job, record, reporter)
+            return try await reporter.watching { [record] in try await attempt(job, record, reporter) }
         } catch {
             let failure = AttemptFailure(
                 // The host's timer and this clock need not agree to the last microsecond.
@@ -176,7 +176,9 @@ public struct DownloadWorker: Sendable {
         record.progress.secondsRemaining = nil
         switch failure {
         case .superseded:
-            return DownloadOutcome(status: await reporter.refusal?.status, round: record.round)
+            let refusal = await reporter.refusal
+            if refusal?.reason == .noRecord { return try await withoutRecord(record.id, record.round) }
+            return DownloadOutcome(status: refusal?.status, round: record.round)
         case .interrupted:
             record.failure = nil
             try await requeue(&record, messages: [.status])

@@ -4,6 +4,7 @@ public import FunctionKit
 public struct JobEvents: Sendable {
     private let history: any HistoryStore
     private let records: JobStore
+    private let queue: any JobQueue
     private let settings: DownloadsConfiguration
 
     /// Makes the effects.
@@ -13,6 +14,7 @@ public struct JobEvents: Sendable {
     public init(_ context: Context) throws {
         history = try context.bindings.history
         records = try context.jobStore
+        queue = try context.bindings.queue(DownloadTask.queue)
         settings = context.downloads
     }
 
@@ -60,9 +62,7 @@ public struct JobEvents: Sendable {
     /// - Throws: A store's error.
     public func fail(_ reason: String, of id: String, at time: Timestamp) async throws {
         guard let id = JobID(id), var job = try await history.find(id.description) else { return }
-        // A round begins only after the end of the one before. An event that is older than the last change of a later
-        // round is a late one of an earlier round.
-        if JobStatus.unfinished.names.contains(job.status), job.round == 1 || job.updatedAt <= time {
+        if JobStatus.unfinished.names.contains(job.status), try await concerns(job, at: time) {
             let record = try await records.load(id)
             let known = record?.round == job.round ? record?.failure : nil
             let failure = known ?? AttemptFailure.failure(queueReason: reason)
@@ -73,5 +73,14 @@ public struct JobEvents: Sendable {
             job = changed
         }
         try await records.align(with: job, files: try await history.files(of: job.id))
+    }
+
+    /// Whether a failure is one of the job's current round. A round begins only after the end of the one before, so an
+    /// event that is older than the round's last change, or about a job that the queue is going to work, is a late one.
+    private func concerns(_ job: HistoryJob, at time: Timestamp) async throws -> Bool {
+        if job.round == 1 { return true }
+        guard job.updatedAt <= time else { return false }
+        let queued = try await queue.find(job.id)
+        return queued == nil || queued?.state == .ended
     }
 }

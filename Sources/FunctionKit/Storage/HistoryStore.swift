@@ -19,6 +19,13 @@ public protocol HistoryStore: Sendable {
     /// - Returns: Whether it was written.
     func update(_ id: String, round: Int, from states: Set<String>, change: HistoryChange) async throws -> Bool
 
+    /// Begins a job's next round when it is in that round and in one of the given states.
+    ///
+    /// The job is then as a new one: `queued`, without archive, expiry, error and results of files.
+    ///
+    /// - Returns: Whether the round was begun.
+    func beginRound(after round: Int, of id: String, from states: Set<String>, at time: Timestamp) async throws -> Bool
+
     /// Writes results of files when the job is in that round; a file written before is overwritten.
     ///
     /// - Returns: Whether they were written.
@@ -27,10 +34,13 @@ public protocol HistoryStore: Sendable {
     /// Jobs in one of the given states that were last changed before the given time, oldest first, at most `limit`.
     func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob]
 
-    /// Removes jobs, with their files, that were created before the given time.
+    /// Jobs in one of the given states whose archive goes before the given time, the first to go first, at most `limit`.
+    func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob]
+
+    /// Removes a job, with its files, when it is in that round and in one of the given states.
     ///
-    /// - Returns: How many.
-    func purge(createdBefore: Timestamp, limit: Int) async throws -> Int
+    /// - Returns: Whether it was removed.
+    func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool
 
     /// Checks that the store can commit.
     func check() async throws

@@ -20,8 +20,9 @@ public protocol JobQueue: Sendable {
 
     /// Puts a job that has ended, or that the queue has forgotten, into the queue once more, in one step.
     ///
-    /// A job that has ended keeps its id and gets the new data; its attempts and stalls count from zero again. One that
-    /// is unknown is added. One that waits or is worked is left alone.
+    /// It keeps its id and gets the new data and options; its attempts and stalls count from zero again. One that waits
+    /// keeps its place, or is ready at once when a back-off delayed it; one that is unknown is added. One that a worker
+    /// holds is left alone.
     ///
     /// - Parameters:
     ///   - id: The job's id.
@@ -32,12 +33,21 @@ public protocol JobQueue: Sendable {
     /// - Throws: A ``ClassifiedError``; when no reply came in time it may have been done.
     func requeue(_ id: String, name: String, data: String, options: JobOptions) async throws -> JobRequeue
 
-    /// Removes a job that no worker holds, whatever its state; one that is gone already counts as removed.
+    /// How a job stands in the queue.
     ///
     /// - Parameter id: The job's id.
-    /// - Returns: `false` when a worker holds it: then nothing was changed.
+    /// - Returns: The job, or `nil` when the queue knows nothing of it.
+    /// - Throws: A ``ClassifiedError``.
+    func find(_ id: String) async throws -> QueuedJob?
+
+    /// Removes a job that no worker holds and that still has the given data; one that is gone already counts as removed.
+    ///
+    /// - Parameters:
+    ///   - id: The job's id.
+    ///   - data: The payload that ``find(_:)`` told, so that a job that was queued once more meanwhile stays.
+    /// - Returns: `false` when a worker holds it or it has other data: then nothing was changed.
     /// - Throws: A ``ClassifiedError``; when no reply came in time it may have been removed.
-    func remove(_ id: String) async throws -> Bool
+    func remove(_ id: String, data: String) async throws -> Bool
 }
 
 /// How a job is to be queued.
@@ -117,10 +127,34 @@ public enum JobRequeue: String, Sendable, Hashable {
     case added
     /// It had ended: it waits again.
     case requeued
-    /// It waits already; nothing was done.
+    /// It waited, with other data or after a failed attempt; it waits with the new data.
     case waiting
     /// A worker holds it; nothing was done.
     case active
+}
+
+/// A job as its queue knows it.
+public struct QueuedJob: Sendable, Hashable {
+    /// Where a job is in its queue.
+    public enum State: String, Sendable, Hashable {
+        /// It waits for a worker, for its time or for other jobs.
+        case waiting
+        /// A worker holds it, or has vanished with it a moment ago.
+        case active
+        /// It was completed or has failed.
+        case ended
+    }
+
+    /// Where it is.
+    public let state: State
+    /// The payload as its producer gave it; empty when only the worker still has it.
+    public let data: String
+
+    /// Makes a description.
+    public init(state: State, data: String) {
+        self.state = state
+        self.data = data
+    }
 }
 
 /// What became of an addition.

@@ -51,8 +51,14 @@ public protocol ObjectStore: Sendable {
     /// Gives an upload up; one that is gone already is no error.
     func abortUpload(_ upload: ObjectUpload) async throws
 
-    /// Unfinished multipart uploads under a prefix, at most 1 000.
-    func listUploads(prefix: String) async throws -> [ObjectUpload]
+    /// Unfinished multipart uploads under a prefix in order of their keys, at most 1 000 a page.
+    ///
+    /// - Parameters:
+    ///   - prefix: What the keys begin with.
+    ///   - after: The ``ObjectUploadPage/next`` of the page before, or `nil` for the first page.
+    /// - Returns: A page.
+    /// - Throws: A ``ClassifiedError``.
+    func listUploads(prefix: String, after: ObjectUpload?) async throws -> ObjectUploadPage
 
     /// Removes an object; one that is gone already is no error.
     func delete(_ key: String) async throws
@@ -125,6 +131,20 @@ public struct ObjectUpload: Sendable, Hashable {
         self.key = key
         self.id = id
         self.initiatedAt = initiatedAt
+    }
+}
+
+/// A page of a listing of uploads.
+public struct ObjectUploadPage: Sendable, Hashable {
+    /// The uploads.
+    public let uploads: [ObjectUpload]
+    /// Where the next page begins, or `nil` after the last one. The upload that it names need not exist.
+    public let next: ObjectUpload?
+
+    /// Makes a page.
+    public init(uploads: [ObjectUpload], next: ObjectUpload?) {
+        self.uploads = uploads
+        self.next = next
     }
 }
 

@@ -100,6 +100,27 @@ public final class SQLiteHistory: HistoryStore, Sendable {
     }
 
     /// See ``HistoryStore``.
+    public func beginRound(
+        after round: Int, of id: String, from states: Set<String>, at time: Timestamp
+    ) async throws -> Bool {
+        guard !states.isEmpty else { return false }
+        return try await calls.write { db in
+            let statement = try db.cachedStatement(
+                sql: """
+                    UPDATE download_jobs SET round = round + 1, status = 'queued', updated_at = ?, expires_at = NULL,
+                      archive_key = NULL, archive_size = NULL, archive_crc32 = NULL, error_message = NULL,
+                      processed_files = 0, failed_files = 0
+                    WHERE job_id = ? AND round = ? AND status IN (\(Self.placeholders(states.count)))
+                    """)
+            let values: [(any DatabaseValueConvertible)?] = [time.milliseconds, id, round]
+            try statement.execute(arguments: StatementArguments(values + states.sorted()))
+            guard db.changesCount == 1 else { return false }
+            try db.cachedStatement(sql: "DELETE FROM file_records WHERE job_id = ?").execute(arguments: [id])
+            return true
+        }
+    }
+
+    /// See ``HistoryStore``.
     public func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool {
         try await calls.write { db in
             let guarding = try db.cachedStatement(sql: "SELECT 1 FROM download_jobs WHERE job_id = ? AND round = ?")
@@ -144,16 +165,32 @@ public final class SQLiteHistory: HistoryStore, Sendable {
     }
 
     /// See ``HistoryStore``.
-    public func purge(createdBefore: Timestamp, limit: Int) async throws -> Int {
-        guard limit > 0 else { return 0 }
+    public func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
+        guard !states.isEmpty, limit > 0 else { return [] }
+        return try await calls.read { db in
+            let statement = try db.cachedStatement(
+                sql: """
+                    SELECT * FROM download_jobs WHERE status IN (\(Self.placeholders(states.count))) AND expires_at < ?
+                    ORDER BY expires_at, job_id LIMIT ?
+                    """)
+            let bounds: [(any DatabaseValueConvertible)?] = [expiresBefore.milliseconds, limit]
+            return try Row.fetchAll(statement, arguments: StatementArguments(states.sorted() + bounds))
+                .map(HistoryJob.init(row:))
+        }
+    }
+
+    /// See ``HistoryStore``.
+    public func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool {
+        guard !states.isEmpty else { return false }
         return try await calls.write { db in
             let statement = try db.cachedStatement(
                 sql: """
-                    DELETE FROM download_jobs WHERE job_id IN
-                      (SELECT job_id FROM download_jobs WHERE created_at < ? ORDER BY created_at LIMIT ?)
+                    DELETE FROM download_jobs
+                    WHERE job_id = ? AND round = ? AND status IN (\(Self.placeholders(states.count)))
                     """)
-            try statement.execute(arguments: [createdBefore.milliseconds, limit])
-            return db.changesCount
+            let values: [(any DatabaseValueConvertible)?] = [id, round]
+            try statement.execute(arguments: StatementArguments(values + states.sorted()))
+            return db.changesCount == 1
         }
     }
 

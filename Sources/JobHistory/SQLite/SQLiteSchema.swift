@@ -51,7 +51,10 @@ enum SQLiteSchema {
           id INTEGER PRIMARY KEY CHECK (id = 1),
           checked_at INTEGER NOT NULL
         ) STRICT;
+        """,
         """
+        CREATE INDEX idx_download_jobs_expiry ON download_jobs (status, expires_at);
+        """,
     ]
 
     /// Brings the file to this version's tables.

@@ -6,15 +6,19 @@ checks that the file is still what the client does; the Swift tests compare what
 A scenario has jobs, and an attempt script: for each attempt of each job name either a return value or an error.
 A dump maps each key (without the queue's prefix) to its contents. Times are replaced by "T", scores of `delayed` by "S",
 stacktraces by how many there are; what depends on who woke first (marker, stalled, stalled-check) is left out.
+An operation by hand is a start state, made by the peer, and what the peer's own call made of it; there is no worker
+then, so the markers are compared too.
 """
 
 import asyncio
 import json
+import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 
+import bullmq
 import redis.asyncio
 from bullmq import FlowProducer, Queue, UnrecoverableError, Worker
 
@@ -113,6 +117,135 @@ FLOWS = {
     "child fails": ({}, {}, {"child": ["!one"]}),
 }
 
+# name: (how the start state is made, the operation and its arguments); the steps are in `prepare`, the operations in
+# `perform` and, for BullQueue, in OperationTests.swift.
+SLOT = 2000000000000
+ADD = ["add", {}]
+FAIL = ["work", {"a": ["!boom"]}]
+DONE = ["work", {"a": [1]}]
+CHILD = ["flow", {}, {}]
+V5 = [["redis", "RENAME", "wait", "paused"], ["redis", "HSET", "meta", "paused", "1"]]
+OPERATIONS = {
+    "pause": ([ADD], ["pause"]),
+    "pause while delayed": ([["add", {"delay": 3600000}]], ["pause"]),
+    "pause of an empty queue": ([], ["pause"]),
+    "pause twice": ([ADD, ["pause"]], ["pause"]),
+    "resume": ([ADD, ["pause"], ADD], ["resume"]),
+    "resume with prioritized": ([["add", {"priority": 3}], ["pause"]], ["resume"]),
+    "resume with delayed": ([["add", {"delay": 3600000}], ["pause"]], ["resume"]),
+    "resume of an empty queue": ([["pause"]], ["resume"]),
+    "resume of a running queue": ([ADD], ["resume"]),
+    "resume of version 5": ([ADD, ADD, *V5], ["resume"]),
+    "resume of version 5 with later jobs": ([ADD, ADD, *V5, ADD], ["resume"]),
+    "drain": (
+        [ADD, ["add", {"priority": 1}], ["add", {"delay": 3600000}], ["log", "1", "x"], ["log", "3", "y"]], ["drain", False]),
+    "drain with delayed": ([ADD, ["add", {"priority": 1}], ["add", {"delay": 3600000}], ["log", "3", "y"]], ["drain", True]),
+    "drain of version 5": ([ADD, ADD, *V5], ["drain", False]),
+    "drain beside others": ([ADD, FAIL, ADD, DONE, ADD, ["take"], ADD], ["drain", True]),
+    "drain with a scheduler": ([["scheduler", "s"], ["add", {"delay": 3600000}]], ["drain", True]),
+    "drain of children": ([CHILD], ["drain", True]),
+    "drain of deduplicated": ([["add", {"deduplication": {"id": "k"}}]], ["drain", True]),
+    "promote": ([["add", {"delay": 3600000}], ["add", {"delay": 7200000}]], ["promote", "1"]),
+    "promote prioritized": ([ADD, ["add", {"delay": 3600000, "priority": 7}]], ["promote", "2"]),
+    "promote lifo": ([ADD, ["add", {"delay": 3600000, "lifo": True}]], ["promote", "2"]),
+    "promote while paused": ([["add", {"delay": 3600000}], ["pause"]], ["promote", "1"]),
+    "promote what is not delayed": ([ADD], ["promote", "1"]),
+    "promote all": (
+        [["add", {"delay": 3600000}], ["add", {"delay": 7200000, "priority": 2}], ["add", {"delay": 1800000}]], ["promote all"]),
+    "promote all of none": ([ADD], ["promote all"]),
+    "retry": ([ADD, FAIL], ["retry", "1", "failed", False]),
+    "retry completed": ([ADD, DONE], ["retry", "1", "completed", False]),
+    "retry with fresh attempts": ([["add", {"attempts": 2}], FAIL], ["retry", "1", "failed", True]),
+    "retry prioritized": ([["add", {"priority": 5}], FAIL], ["retry", "1", "failed", False]),
+    "retry lifo": ([["add", {"lifo": True}], FAIL, ADD], ["retry", "1", "failed", False]),
+    "retry while paused": ([ADD, FAIL, ["pause"]], ["retry", "1", "failed", False]),
+    "retry what has not ended": ([ADD], ["retry", "1", "failed", False]),
+    "retry of a child": ([CHILD, ["work", {"child": ["!boom"]}]], ["retry", "c", "failed", False]),
+    "retry of a child that ended its parent": (
+        [["flow", {"failParentOnFailure": True}, {}], ["work", {"child": ["!boom"], "parent": ["!child failed"]}]],
+        ["retry", "c", "failed", False]),
+    "retry of an ignored child": (
+        [["flow", {"ignoreDependencyOnFailure": True}, {}], ["work", {"child": ["!boom"], "parent": [1]}]],
+        ["retry", "c", "failed", False]),
+    "retry of a completed child": (
+        [CHILD, ["work", {"child": [1], "parent": [1]}]], ["retry", "c", "completed", False]),
+    "retry of an ignored child whose parent waits": (
+        [["family", {"ignoreDependencyOnFailure": True}], ["work", {"first": ["!boom"]}]], ["retry", "c1", "failed", False]),
+    "retry of a dropped child whose parent waits": (
+        [["family", {"removeDependencyOnFailure": True}], ["work", {"first": ["!boom"]}]], ["retry", "c1", "failed", False]),
+    "retry of an ignored child whose parent is gone": (
+        [["flow", {"ignoreDependencyOnFailure": True}, {}], ["work", {"child": ["!boom"], "parent": [1]}],
+         ["redis", "DEL", "p"]], ["retry", "c", "failed", False]),
+    "retry of a completed child whose parent waits": (
+        [["family", {}], ["work", {"first": [1]}]], ["retry", "c1", "completed", False]),
+    "retry all": ([ADD, ["add", {"priority": 2}], ADD, FAIL], ["retry all", "failed"]),
+    "retry all completed": ([ADD, ADD, DONE], ["retry all", "completed"]),
+    "retry all of children": ([CHILD, ["work", {"child": ["!boom"]}]], ["retry all", "failed"]),
+    "retry all of none": ([ADD], ["retry all", "failed"]),
+    "remove waiting": ([ADD, ADD], ["remove", "1", False]),
+    "remove prioritized": ([["add", {"priority": 2}]], ["remove", "1", False]),
+    "remove delayed": ([["add", {"delay": 3600000}]], ["remove", "1", False]),
+    "remove failed": ([ADD, FAIL, ["log", "1", "x"]], ["remove", "1", False]),
+    "remove completed": ([ADD, DONE], ["remove", "1", False]),
+    "remove paused": ([ADD, ADD, *V5], ["remove", "1", False]),
+    "remove active": ([ADD, ["take"]], ["remove", "1", False]),
+    "remove active without a lock": ([ADD, ["take"], ["redis", "DEL", "1:lock"]], ["remove", "1", False]),
+    "remove of a scheduler": ([["scheduler", "s"]], ["remove", f"repeat:s:{SLOT}", False]),
+    "remove deduplicated": ([["add", {"deduplication": {"id": "k"}}]], ["remove", "1", False]),
+    "remove deduplicated for a time": ([["add", {"deduplication": {"id": "k", "ttl": 3600000}}]], ["remove", "1", False]),
+    "remove another of a deduplication": (
+        [["add", {"deduplication": {"id": "k"}}], ["redis", "SET", "de:k", "other"]], ["remove", "1", False]),
+    "remove a child": ([CHILD], ["remove", "c", False]),
+    "remove one of two children": ([["family", {}]], ["remove", "c1", False]),
+    "remove a failed child": ([CHILD, ["work", {"child": ["!boom"]}]], ["remove", "c", False]),
+    "remove a parent": ([["family", {}]], ["remove", "p", False]),
+    "remove a parent with children": ([["family", {}]], ["remove", "p", True]),
+    "remove a parent with an active child": ([["family", {}], ["take"]], ["remove", "p", True]),
+    "remove a parent with ended children": (
+        [["family", {"ignoreDependencyOnFailure": True}], ["work", {"first": ["!boom"], "second": [1], "parent": [1]}]],
+        ["remove", "p", True]),
+    "remove a parent with a completed child": ([["family", {}], ["work", {"first": [1]}]], ["remove", "p", True]),
+    "clean completed": (
+        [ADD, ADD, ADD, DONE, ["age", "completed", "1"], ["age", "completed", "2"]], ["clean", "completed", 1000, 0]),
+    "clean failed": ([ADD, ADD, ADD, FAIL, ["age", "failed", "1"], ["age", "failed", "2"]], ["clean", "failed", 1000, 1]),
+    "clean wait": ([ADD, ADD, ADD, ["age", None, "1"], ["age", None, "2"]], ["clean", "wait", 1000, 0]),
+    "clean wait, some": ([ADD, ADD, ADD, ["age", None, "1"], ["age", None, "2"]], ["clean", "wait", 1000, 1]),
+    "clean paused": ([ADD, ADD, ["age", None, "1"], *V5], ["clean", "paused", 1000, 0]),
+    "clean delayed": ([["add", {"delay": 3600000}], ["add", {"delay": 9}], ["age", None, "1"]], ["clean", "delayed", 1000, 0]),
+    "clean prioritized": (
+        [["add", {"priority": 2}], ["add", {"priority": 1}], ["age", None, "1"]], ["clean", "prioritized", 1000, 0]),
+    "clean active": (
+        [ADD, ADD, ["take"], ["take"], ["age", None, "1"], ["age", None, "2"], ["redis", "DEL", "1:lock"]],
+        ["clean", "active", 1000, 0]),
+    "clean none": ([ADD, DONE], ["clean", "completed", 3600000, 0]),
+    "obliterate": (
+        [ADD, ["add", {"priority": 1}], ["add", {"delay": 3600000}], ["log", "1", "x"], ["scheduler", "s"]],
+        ["obliterate", False]),
+    "obliterate what was worked": ([ADD, DONE, ADD, FAIL, ADD], ["obliterate", False]),
+    "obliterate with active": ([ADD, ADD, ["take"]], ["obliterate", False]),
+    "obliterate with active, forced": ([ADD, ADD, ["take"]], ["obliterate", True]),
+    "update data": ([ADD], ["update data", "1", {"b": [1, "\u2603"]}]),
+    "update data of none": ([], ["update data", "1", {}]),
+    "log": ([ADD, ["log", "1", "one"]], ["log", "1", "two", 0]),
+    "log, keeping two": ([ADD, ["log", "1", "one"], ["log", "1", "two"]], ["log", "1", "three", 2]),
+    "change delay": ([["add", {"delay": 3600000}], ["add", {"delay": 7200000}]], ["change delay", "2", 1800000]),
+    "change delay of what is not delayed": ([ADD], ["change delay", "1", 1800000]),
+    "change priority of a waiting job": ([ADD, ADD], ["change priority", "1", 3, False]),
+    "change priority to none": ([ADD, ["add", {"priority": 3}]], ["change priority", "2", 0, False]),
+    "change priority to none, first": ([ADD, ["add", {"priority": 3}]], ["change priority", "2", 0, True]),
+    "change priority of prioritized": ([["add", {"priority": 3}], ["add", {"priority": 5}]], ["change priority", "2", 1, False]),
+    "change priority, first": ([["add", {"priority": 3}], ["add", {"priority": 5}]], ["change priority", "2", 3, True]),
+    "change priority of a delayed job": ([["add", {"delay": 3600000}]], ["change priority", "1", 3, False]),
+    "change priority of none": ([], ["change priority", "1", 3, False]),
+    "global concurrency": ([ADD], ["global concurrency", 4]),
+    "no global concurrency": ([ADD, ["redis", "HSET", "meta", "concurrency", "4"]], ["global concurrency", None]),
+    "global rate limit": ([ADD], ["global rate limit", 10, 1000]),
+    "no global rate limit": (
+        [ADD, ["redis", "HSET", "meta", "max", "4", "duration", "1000"]], ["global rate limit", None, None]),
+}
+# Those that the client refuses with an error of no class of its own.
+REFUSED = {"obliterate with active", "change delay of what is not delayed"}
+
 
 def is_time(text):
     try:
@@ -129,12 +262,12 @@ def masked(name, value):
     return "T" if is_time(value) else value
 
 
-async def dump(r):
+async def dump(r, skipped=SKIPPED):
     result = {}
     base = f"bull:{QUEUE}:"
     for key in sorted(await r.keys(base + "*")):
         name = key[len(base):]
-        if name in SKIPPED:
+        if name in skipped:
             continue
         kind = await r.type(key)
         if kind == "hash":
@@ -184,11 +317,126 @@ async def work(r, connection, script, terminal):
     running.cancel()
 
 
+async def prepare(r, connection, queue, step):
+    kind, *rest = step
+    base = f"bull:{QUEUE}:"
+    if kind == "add":
+        await queue.add("a", {"a": 1}, dict(rest[0]))
+    elif kind == "flow":
+        await FlowProducer({"connection": connection}).add({
+            "name": "parent", "queueName": QUEUE, "data": {}, "opts": {"jobId": "p", **rest[1]},
+            "children": [{"name": "child", "queueName": QUEUE, "data": {}, "opts": {"jobId": "c", **rest[0]}}],
+        })
+    elif kind == "family":
+        await FlowProducer({"connection": connection}).add({
+            "name": "parent", "queueName": QUEUE, "data": {}, "opts": {"jobId": "p"},
+            "children": [
+                {"name": name, "queueName": QUEUE, "data": {}, "opts": {"jobId": id, **rest[0]}}
+                for name, id in (("first", "c1"), ("second", "c2"))
+            ],
+        })
+    elif kind == "work":
+        # One job after the other, and the rest of the queue left alone: jobs without a script stay.
+        worker = Worker(QUEUE, None, {"connection": connection, "autorun": False})
+        left = []
+        while True:
+            taken = await queue.backend.scripts.moveToActive("w", {"lockDuration": 60000})
+            if not taken or not taken[0]:
+                break
+            job = bullmq.Job.fromJSON(queue, taken[0], taken[1])
+            if job.name not in rest[0]:
+                left.append(taken[1])
+                continue
+            result = rest[0][job.name][0]
+            if isinstance(result, str) and result.startswith("!"):
+                job.attemptsMade = job.attempts = 99
+                await job.moveToFailed(bullmq.UnrecoverableError(result[1:]), "w")
+            else:
+                await job.moveToCompleted(result, "w")
+            # No two end within the same millisecond, so that their order is theirs.
+            await asyncio.sleep(0.002)
+        for id in left:
+            await r.delete(base + id + ":lock")
+            await r.lrem(base + "active", 1, id)
+            await r.rpush(base + "wait", id)
+            await r.hdel(base + id, "processedOn", "ats")
+        await worker.close()
+    elif kind == "take":
+        await queue.backend.scripts.moveToActive("t", {"lockDuration": 3600000})
+    elif kind == "pause":
+        await queue.pause()
+    elif kind == "log":
+        await bullmq.Job.addJobLog(queue, rest[0], rest[1])
+    elif kind == "scheduler":
+        # As the client leaves it, at a time that does not depend on the run.
+        id = f"repeat:{rest[0]}:{SLOT}"
+        await r.zadd(base + "repeat", {rest[0]: SLOT})
+        await r.hset(base + "repeat:" + rest[0], mapping={"name": "a", "ic": 1, "every": 3600000})
+        await r.hset(base + id, mapping={
+            "name": "a", "data": "{}", "opts": "{}", "timestamp": 1000, "delay": 0, "priority": 0, "rjk": rest[0]})
+        await r.zadd(base + "delayed", {id: SLOT * 4096})
+        await r.hset(base + "meta", "opts.maxLenEvents", 10000)
+    elif kind == "age":
+        for field in ("timestamp", "processedOn", "finishedOn"):
+            if await r.hexists(base + rest[1], field):
+                await r.hset(base + rest[1], field, 1000)
+        if rest[0]:
+            await r.zadd(base + rest[0], {rest[1]: 1000})
+    else:
+        await r.execute_command(rest[0], base + rest[1], *[base + x if rest[0] == "RENAME" else x for x in rest[2:]])
+
+
+async def perform(r, queue, operation):
+    """The peer's own call; its result where others can see it, or "refused"."""
+    kind, *rest = operation
+    scripts = queue.backend.scripts
+    if kind in ("pause", "resume"):
+        await getattr(queue, kind)()
+    elif kind == "drain":
+        await queue.drain(rest[0])
+    elif kind == "promote":
+        await scripts.promote(rest[0])
+    elif kind == "promote all":
+        # One after the other: the client's own bulk call forgets priorities and leaves the delays in the hashes.
+        for id in await r.zrange(f"bull:{QUEUE}:delayed", 0, -1):
+            await scripts.promote(id)
+    elif kind == "retry":
+        job = await queue.getJob(rest[0])
+        await job.retry(rest[1], {"resetAttemptsMade": rest[2], "resetAttemptsStarted": rest[2]})
+    elif kind == "retry all":
+        for id in await r.zrange(f"bull:{QUEUE}:{rest[0]}", 0, -1):
+            await (await queue.getJob(id)).retry(rest[0])
+    elif kind == "remove":
+        return await queue.remove(rest[0], {"removeChildren": rest[1]})
+    elif kind == "clean":
+        return await queue.clean(rest[1], rest[2], rest[0])
+    elif kind == "obliterate":
+        await queue.obliterate(rest[0])
+    elif kind == "update data":
+        await scripts.updateData(rest[0], rest[1])
+    elif kind == "log":
+        return await bullmq.Job.addJobLog(queue, rest[0], rest[1], rest[2])
+    elif kind == "change delay":
+        # The client has the script and no call for it.
+        text = (pathlib.Path(bullmq.__file__).parent / "commands" / "changeDelay-4.lua").read_text()
+        keys = [queue.toKey(name) for name in ("delayed", "meta", "marker", "events")]
+        code = await r.eval(text, 4, *keys, rest[1], round(time.time() * 1000), rest[0], queue.toKey(rest[0]))
+        if code < 0:
+            raise Exception(code)
+    elif kind == "change priority":
+        await scripts.changePriority(*rest)
+    elif kind == "global concurrency":
+        await (queue.removeGlobalConcurrency() if rest[0] is None else queue.setGlobalConcurrency(rest[0]))
+    elif kind == "global rate limit":
+        await (queue.removeGlobalRateLimit() if rest[0] is None else queue.setGlobalRateLimit(*rest))
+    return None
+
+
 async def main(socket):
     options = {"unix_socket_path": socket, "decode_responses": True, "socket_timeout": None}
     r = redis.asyncio.Redis(**options)
     connection = redis.asyncio.Redis(**options)
-    golden = {"added": {}, "worked": {}, "flows": {}}
+    golden = {"added": {}, "worked": {}, "flows": {}, "operations": {}}
     for name, jobs in ADDED.items():
         await r.flushall()
         queue = Queue(QUEUE, {"connection": connection})
@@ -221,6 +469,24 @@ async def main(socket):
         terminal = len(script)
         await work(r, connection, script, terminal)
         golden["flows"][name] = {"child": child, "parent": parent, "script": script, "before": before, "terminal": terminal, "after": await dump(r)}
+    unseen = SKIPPED - {"marker"}
+    for name, (steps, operation) in OPERATIONS.items():
+        await r.flushall()
+        queue = Queue(QUEUE, {"connection": connection})
+        for step in steps:
+            await prepare(r, connection, queue, step)
+        before = await dump(r, unseen)
+        try:
+            result = await perform(r, queue, operation)
+        except Exception as error:
+            if not isinstance(error, TypeError) and name not in REFUSED:
+                raise
+            result = "refused"
+        after = await dump(r, unseen)
+        if operation[0] == "remove" and operation[2]:
+            # The order of the children is that of a set, which differs from server to server.
+            after["events"].sort()
+        golden["operations"][name] = {"operation": operation, "before": before, "after": after, "result": result}
     print(json.dumps(golden, indent=1, sort_keys=True))
 
 

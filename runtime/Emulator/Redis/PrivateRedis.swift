@@ -77,6 +77,23 @@ public final class PrivateRedis: Service {
         return redis
     }
 
+    /// The URL of the directory's server if it runs; it is not started, and nothing holds it.
+    ///
+    /// - Parameter dataFolder: The data directory; not made where it is missing.
+    /// - Returns: The URL, or `nil` when no server answers there.
+    /// - Throws: ``EmulatorError`` when the folder cannot be used.
+    public static func runningURL(dataFolder: String) async throws -> String? {
+        try await NIOThreadPool.singleton.runIfActive {
+            do {
+                guard try Folder.status(dataFolder + "/redis")?.isFolder == true else { return nil }
+                let socket = try RedisPlace(dataFolder: dataFolder).socket
+                return RedisProbe.send(["PING"], to: socket) == .absent ? nil : "unix:\(socket)"
+            } catch let error as SystemError {
+                throw EmulatorError(.file, "The data folder \(dataFolder) cannot be used.", cause: error)
+            }
+        }
+    }
+
     /// Watches the server until shutdown, starts it again when it died, and leaves it then.
     public func run() async throws {
         await cancelWhenGracefulShutdown { await self.watch() }

@@ -5,7 +5,7 @@ extension Configuration {
         "sourceKey", "archivePrefix", "urlLifetime", "archiveLifetime", "recordRetention", "progressInterval",
         "partSize",
         "fetchAhead", "fetchAheadSize", "fileTimeout", "onMissing", "startDelay", "attempts", "retryDelay",
-        "keepCompleted",
+        "keepCompleted", "sweepGrace",
     ]
 
     mutating func applyDownloads(_ root: StrictReader.Object, with reader: inout StrictReader) {
@@ -34,6 +34,7 @@ extension Configuration {
         set(&downloads.attempts, reader.integer(section, "attempts", in: 1...100))
         set(&downloads.retryDelay, reader.duration(section, "retryDelay", in: .zero...hour))
         set(&downloads.keepCompleted, reader.duration(section, "keepCompleted", in: .zero...(hour * 720)))
+        set(&downloads.sweepGrace, reader.duration(section, "sweepGrace", in: minute...(hour * 720)))
         if downloads.recordRetention < downloads.archiveLifetime {
             reader.report(
                 section.json, section.path(of: "recordRetention"),

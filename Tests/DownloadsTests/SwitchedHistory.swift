@@ -1,0 +1,61 @@
+import FunctionKit
+import Synchronization
+
+/// The history, until some of its changes are switched off.
+final class SwitchedHistory: HistoryStore {
+    private let store: any HistoryStore
+    /// Changes to these states fail after they were made, as when an answer is lost; `round` stands for a new round.
+    let losesAnswers = Mutex<Set<String>>([])
+    /// Changes to these states fail; `insert`, `round`, `remove` and `list` stand for those calls.
+    let fails = Mutex<Set<String>>([])
+    /// Runs before a change to the given state.
+    let beforeChange = Mutex<@Sendable (String) async throws -> Void>({ _ in })
+
+    init(_ store: any HistoryStore) { self.store = store }
+
+    private func check(_ name: String) throws {
+        if fails.withLock({ $0.contains(name) }) { throw StoreIsAway() }
+    }
+
+    func insert(_ job: HistoryJob) async throws {
+        try check("insert")
+        try await store.insert(job)
+    }
+
+    func update(_ id: String, round: Int, from states: Set<String>, change: HistoryChange) async throws -> Bool {
+        try await beforeChange.withLock { $0 }(change.status)
+        try check(change.status)
+        let result = try await store.update(id, round: round, from: states, change: change)
+        if losesAnswers.withLock({ $0.contains(change.status) }) { throw StoreIsAway() }
+        return result
+    }
+
+    func beginRound(
+        after round: Int, of id: String, from states: Set<String>, at time: Timestamp
+    ) async throws -> Bool {
+        try await beforeChange.withLock { $0 }("round")
+        try check("round")
+        let result = try await store.beginRound(after: round, of: id, from: states, at: time)
+        if losesAnswers.withLock({ $0.contains("round") }) { throw StoreIsAway() }
+        return result
+    }
+
+    func find(_ id: String) async throws -> HistoryJob? { try await store.find(id) }
+    func files(of id: String) async throws -> [HistoryFile] { try await store.files(of: id) }
+    func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool {
+        try await store.record(files, of: id, round: round)
+    }
+    func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
+        try check("list")
+        return try await store.list(states: states, changedBefore: changedBefore, limit: limit)
+    }
+    func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
+        try check("list")
+        return try await store.list(states: states, expiresBefore: expiresBefore, limit: limit)
+    }
+    func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool {
+        try check("remove")
+        return try await store.remove(id, round: round, from: states)
+    }
+    func check() async throws { try await store.check() }
+}
