@@ -2,12 +2,14 @@
 
 Each side is a process of its own on the same private redis-server, which keeps nothing on disk and listens on a Unix
 socket. Times are taken within the processes, without start and connecting. After each round the queue is dumped; what
-both sides leave behind must be the same.
+both sides leave behind must be the same. PEER_PYTHON names another Python for the peer than .venv's, such as one with
+hiredis.
 """
 
 import contextlib
 import functools
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -55,9 +57,9 @@ class Queues:
     """Both sides on one redis-server; a side is 'ours' or 'peer'."""
 
     def __init__(self, bench, redis):
-        python = bench.root / ".venv" / "bin" / "python"
-        if not python.exists():
-            raise BenchError("the peer's .venv is missing; scripts/setup bench makes it")
+        python = os.environ.get("PEER_PYTHON", bench.root / ".venv" / "bin" / "python")
+        if not os.path.exists(python):
+            raise BenchError(f"the peer's {python} is missing; scripts/setup bench makes it")
         self.bench, self.redis = bench, redis
         self.peer = [str(python), str(bench.folder / "peers" / "bullmq_peer.py"), redis.socket]
         self.ours = [bench.build("queue-bench"), redis.socket]
@@ -75,12 +77,12 @@ class Queues:
         result = self.run(side, "add", JOBS, bulk)
         return JOBS / result["seconds"], self.dump()
 
-    def drain(self, side, concurrency):
+    def drain(self, side, concurrency, *more):
         """Completes jobs that are there, the same for both; gives jobs per second, Redis's CPU, and the dump."""
         self.redis.call("flushall")
         self.run("ours", "add", JOBS, BULK)
         before = self.redis.cpu_seconds()
-        result = self.run(side, "drain", JOBS, concurrency)
+        result = self.run(side, "drain", JOBS, concurrency, *more)
         cost = (self.redis.cpu_seconds() - before) * 1e6 / JOBS
         return JOBS / result["seconds"], cost, self.dump()
 
@@ -133,8 +135,13 @@ def adding(bench, name, bulk):
 
 @functools.cache
 def drained(bench, concurrency):
+    name = f"queue-drain-{concurrency}"
     with queues(bench) as both:
-        return in_turn(bench, f"queue-drain-{concurrency}", lambda side: both.drain(side, concurrency))
+        rounds = in_turn(bench, name, lambda side: both.drain(side, concurrency))
+        if concurrency > 1:
+            rate, cost, _ = both.drain("peer", concurrency, "one")
+            bench.note(f"{name}: python with a single connection {rate:.0f} jobs/s, {cost:.0f} cpu-us/job")
+        return rounds
 
 
 def draining(bench, name, concurrency):

@@ -4,7 +4,6 @@ write down in Redis what they did, and the check that no job was lost and none h
 import json
 import os
 import pathlib
-import random
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from support import wait_until
 WORK = """import FunctionKit
 import Glibc
 
-struct Task: Decodable, Sendable {
+struct Payload: Decodable, Sendable {
     var ms: Int
     var first: Int?
     var poison: Bool?
@@ -29,7 +28,7 @@ struct Outcome: Encodable, Sendable {
 }
 
 struct Work: QueueFunction {
-    func process(_ job: QueueJob<Task>, _ context: Context) async throws -> Outcome {
+    func process(_ job: QueueJob<Payload>, _ context: Context) async throws -> Outcome {
         let redis = try context.bindings.keyValue
         let run = "\\(getpid())-\\(UInt64.random(in: .min ... .max))"
         let starts = try await redis.send(["RPUSH", "starts:\\(job.id)", run])
@@ -40,7 +39,7 @@ struct Work: QueueFunction {
         return Outcome(run: run)
     }
 }
-""".replace("struct Task:", "struct Payload:").replace("QueueJob<Task>", "QueueJob<Payload>")
+""".replace("struct Task:", "struct Payload:").replace("QueueJob<Payload>", "QueueJob<Payload>")
 
 # `handled:<id>` lists the processes that handled a job's event.
 COMPLETED = """import FunctionKit
