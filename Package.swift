@@ -127,7 +127,9 @@ let package = Package(
     name: "Ferry",
     products: [
         .executable(name: "ferry", targets: ["ferry"]),
+        .library(name: "BullQueue", targets: ["BullQueue"]),
         .library(name: "FunctionKit", targets: ["FunctionKit"]),
+        .library(name: "RedisClient", targets: ["RedisClient"]),
         .library(name: "ZipArchive", targets: ["ZipArchive"]),
     ],
     dependencies: [

@@ -12,6 +12,7 @@ public struct BullError: Error, ClassifiedError, Sendable {
             case invalidJSON = "invalid JSON"
             case jobMissing = "job missing"
             case lockLost = "lock lost"
+            case childFailed = "child failed"
             case redis
         }
 
@@ -29,6 +30,8 @@ public struct BullError: Error, ClassifiedError, Sendable {
         public static let jobMissing = Code(.jobMissing)
         /// Another worker has the job, or nobody has.
         public static let lockLost = Code(.lockLost)
+        /// A job cannot go on since a job that it waits for has failed.
+        public static let childFailed = Code(.childFailed)
         /// Redis is away or refused; the cause tells.
         public static let redis = Code(.redis)
 

@@ -22,6 +22,14 @@ public struct BullJobOptions: Sendable, Hashable {
     public var removeOnFail: BullKeepRule?
     /// How many stacktraces are kept with the job, the last ones; all when `nil`.
     public var stackTraceLimit: Int?
+    /// How many log lines are kept with the job, the last ones; all when `nil`.
+    public var keepLogs: Int?
+    /// The deduplication that the job is to hold; excludes a parent.
+    public var deduplication: BullDeduplication?
+    /// The job that waits for this one.
+    public var parent: BullParent?
+    /// What a failure for good means to the parent; without one it waits until the job is tried again or removed.
+    public var onFailure: BullChildFailure?
 
     /// The highest priority number, that of the last to be taken.
     public static let maximumPriority = 2_097_151
@@ -30,7 +38,8 @@ public struct BullJobOptions: Sendable, Hashable {
     public init(
         attempts: Int = 0, backoff: BullBackoff? = nil, delayMs: Int64 = 0, priority: Int = 0, isLIFO: Bool = false,
         id: String? = nil, removeOnComplete: BullKeepRule? = nil, removeOnFail: BullKeepRule? = nil,
-        stackTraceLimit: Int? = nil
+        stackTraceLimit: Int? = nil, keepLogs: Int? = nil, deduplication: BullDeduplication? = nil,
+        parent: BullParent? = nil, onFailure: BullChildFailure? = nil
     ) {
         self.attempts = attempts
         self.backoff = backoff
@@ -41,6 +50,10 @@ public struct BullJobOptions: Sendable, Hashable {
         self.removeOnComplete = removeOnComplete
         self.removeOnFail = removeOnFail
         self.stackTraceLimit = stackTraceLimit
+        self.keepLogs = keepLogs
+        self.deduplication = deduplication
+        self.parent = parent
+        self.onFailure = onFailure
     }
 
     /// Reads options that anyone may have written: what is missing, unknown or of the wrong type counts as not given.
@@ -58,7 +71,10 @@ public struct BullJobOptions: Sendable, Hashable {
             delayMs: Int64(max(0, node["delay"]?.integer ?? 0)), priority: max(0, node["priority"]?.integer ?? 0),
             isLIFO: node["lifo"] == .bool(true), id: node["jobId"]?.string,
             removeOnComplete: BullKeepRule(node["removeOnComplete"]), removeOnFail: BullKeepRule(node["removeOnFail"]),
-            stackTraceLimit: node["stackTraceLimit"]?.integer.flatMap { $0 >= 0 ? $0 : nil })
+            stackTraceLimit: node["stackTraceLimit"]?.integer.flatMap { $0 >= 0 ? $0 : nil },
+            keepLogs: node["kl"]?.integer.flatMap { $0 >= 0 ? $0 : nil },
+            deduplication: BullDeduplication(node["de"]), parent: BullParent(node["parent"]),
+            onFailure: BullChildFailure.allCases.first { node[$0.rawValue] == .bool(true) })
     }
 
     private static func backoff(_ node: JSONNode?) -> BullBackoff? {
@@ -120,6 +136,22 @@ public struct BullJobOptions: Sendable, Hashable {
                 writer.key("stackTraceLimit")
                 writer.value(stackTraceLimit)
             }
+            if let keepLogs {
+                writer.key("kl")
+                writer.value(keepLogs)
+            }
+            if let deduplication {
+                writer.key("de")
+                deduplication.write(into: &writer)
+            }
+            if let parent {
+                writer.key("parent")
+                parent.write(into: &writer, queueKey: "queue")
+            }
+            if let onFailure {
+                writer.key(escaping: onFailure.rawValue)
+                writer.value(true)
+            }
         }
         return String(buffer: writer.buffer)
     }
@@ -135,6 +167,14 @@ public struct BullJobOptions: Sendable, Hashable {
         guard attempts >= 0 else { throw BullError(.invalidOption, "a job's attempts must not be negative") }
         guard delayMs >= 0, Double(delayMs) <= BullBackoff.maximumMs else {
             throw BullError(.invalidOption, "a job's delay must be 0 to ten years")
+        }
+        if let deduplication {
+            guard !deduplication.id.isEmpty else {
+                throw BullError(.invalidOption, "a deduplication's id must not be empty")
+            }
+            guard parent == nil else {
+                throw BullError(.invalidOption, "a job with a parent cannot be deduplicated")
+            }
         }
         if let backoff {
             guard backoff.delayMs >= 0, backoff.delayMs.isFinite, (0...1).contains(backoff.jitter) else {

@@ -16,4 +16,11 @@ public enum BullOutcome: Sendable {
     case failed(reason: String, stacktrace: [String] = [], retry: Retry = .policy)
     /// It was not carried out: the job goes back to the head of its queue and the attempt does not count.
     case handBack
+    /// It was not carried out and does not count: the job is ready again after this time.
+    case postponed(Duration)
+    /// It was not carried out and does not count: the job goes back to the head of its queue, and no worker of a queue
+    /// with a rate limit starts a job before this time is over.
+    case rateLimited(Duration)
+    /// The handler has moved the job itself, by ``BullJobControl/waitForChildren(_:)``.
+    case moved
 }

@@ -44,6 +44,60 @@ public final class BullProducer: JobQueue, Sendable {
             self.options = options
             self.timestamp = timestamp
         }
+
+        /// Checks options and data; `previous` is a job that was checked.
+        ///
+        /// - Throws: ``BullError`` with code `.invalidName`, `.invalidOption` or `.invalidJSON`.
+        func validate(after previous: NewJob? = nil) throws(BullError) {
+            if previous?.options != options { try options.validate() }
+            guard JSONNode.isValid(data) else {
+                throw BullError(.invalidJSON, "the data of a job named \"\(name)\" is not JSON")
+            }
+        }
+
+        /// Appends the arguments of an addition, 8, or 4 when the rest is as with the previous job; see `addJobs.lua`.
+        func append(
+            to arguments: inout [RedisArgument], now: Timestamp, after previous: NewJob? = nil, waits: Bool = false
+        ) {
+            arguments.append(.string(options.id ?? ""))
+            arguments.append(.string(name))
+            arguments.append(.string(data))
+            if let previous, previous.options == options, previous.timestamp == timestamp {
+                arguments.append("")
+                return
+            }
+            arguments.append(.string(options.json))
+            arguments.append(.integer((timestamp ?? now).milliseconds))
+            arguments.append(.integer(options.delayMs))
+            let isNext = options.isLIFO && options.priority == 0
+            arguments.append(isNext ? "lifo" : .integer(Int64(options.priority)))
+            arguments.append(.string(more(waits: waits)))
+        }
+
+        /// What few jobs have, as JSON text; empty for all others.
+        private func more(waits: Bool) -> String {
+            guard waits || options.parent != nil || options.deduplication != nil else { return "" }
+            var writer = JSONWriter(capacity: 160)
+            writer.object { writer in
+                if let parent = options.parent {
+                    var text = JSONWriter()
+                    parent.write(into: &text, queueKey: "queueKey", flag: options.onFailure)
+                    writer.key("parentKey")
+                    writer.value(parent.key)
+                    writer.key("parent")
+                    writer.value(String(buffer: text.buffer))
+                }
+                if let deduplication = options.deduplication {
+                    writer.key("de")
+                    deduplication.write(into: &writer)
+                }
+                if waits {
+                    writer.key("waits")
+                    writer.value(true)
+                }
+            }
+            return String(buffer: writer.buffer)
+        }
     }
 
     /// The queue's keys.
@@ -144,42 +198,61 @@ public final class BullProducer: JobQueue, Sendable {
     /// - Parameter jobs: Any number of jobs.
     /// - Returns: For each job its id and whether a job of that id was there already.
     /// - Throws: ``BullError`` with code `.invalidName`, `.invalidOption` or `.invalidJSON`: none was added; or `.redis`:
-    ///   some may have been added.
+    ///   some may have been added; `.jobMissing` for a parent that is gone, or `.invalidOption` for a job that has another
+    ///   parent already: the other jobs were added.
     public func add(_ jobs: [NewJob]) async throws(BullError) -> [JobAddition] {
-        for job in jobs {
-            try job.options.validate()
-            guard JSONNode.isValid(job.data) else {
-                throw BullError(.invalidJSON, "the data of a job named \"\(job.name)\" is not JSON")
-            }
-        }
+        for (index, job) in jobs.enumerated() { try job.validate(after: index > 0 ? jobs[index - 1] : nil) }
         let now = Timestamp.now
         var commands: [RedisCommand] = []
         for start in stride(from: 0, to: jobs.count, by: 200) {
-            var arguments: [RedisArgument] = []
-            for job in jobs[start..<min(start + 200, jobs.count)] {
-                let options = job.options
-                arguments.append(.string(options.id ?? ""))
-                arguments.append(.string(job.name))
-                arguments.append(.string(job.data))
-                arguments.append(.string(options.json))
-                arguments.append(.integer((job.timestamp ?? now).milliseconds))
-                arguments.append(.integer(options.delayMs))
-                let isNext = options.isLIFO && options.priority == 0
-                arguments.append(isNext ? "lifo" : .integer(Int64(options.priority)))
+            let end = min(start + 200, jobs.count)
+            var arguments: [RedisArgument] = [.integer(Int64(end - start))]
+            arguments.reserveCapacity((end - start) * 4 + 5)
+            for index in start..<end {
+                jobs[index].append(to: &arguments, now: now, after: index > start ? jobs[index - 1] : nil)
             }
             commands.append(.evaluate(BullScripts.addJobs, keys: [keys.base], arguments: arguments))
         }
         var additions: [JobAddition] = []
         additions.reserveCapacity(jobs.count)
+        var refusal: BullError?
         for reply in try await run(commands) {
-            let parts = reply.array ?? []
-            for index in stride(from: 0, to: parts.count - 1, by: 2) {
-                let isDuplicate = parts[index + 1].integer == 0
-                additions.append(JobAddition(id: parts[index].string ?? "", isDuplicate: isDuplicate))
+            for addition in try BullProducer.additions(reply, queue: keys.queue, refusal: &refusal) {
+                additions.append(addition)
             }
         }
         guard additions.count == jobs.count else {
-            throw BullError(.redis, "an unexpected reply to an addition")
+            throw refusal ?? BullError(.redis, "an unexpected reply to an addition")
+        }
+        return additions
+    }
+
+    /// Reads the ids and codes of an addition; one that was refused is left out.
+    static func additions(
+        _ reply: RESPValue, queue: String, refusal: inout BullError?
+    ) throws(BullError) -> [JobAddition] {
+        let parts = reply.array ?? []
+        var additions: [JobAddition] = []
+        additions.reserveCapacity(parts.count)
+        for part in parts {
+            if case .integer(let number) = part {
+                additions.append(JobAddition(id: String(number), isDuplicate: false))
+                continue
+            }
+            guard let pair = part.array, pair.count == 2, let id = pair[0].string else {
+                throw BullError(.redis, "an unexpected reply to an addition")
+            }
+            switch pair[1].integer {
+            case 1: additions.append(JobAddition(id: id, isDuplicate: false))
+            case 0, 2: additions.append(JobAddition(id: id, isDuplicate: true))
+            case -5:
+                refusal =
+                    refusal ?? BullError(.jobMissing, "a job for the queue \"\(queue)\" names a parent that is gone")
+            case -7:
+                refusal =
+                    refusal ?? BullError(.invalidOption, "the job \(id) exists and is the child of another parent")
+            default: throw BullError(.redis, "an unexpected reply to an addition")
+            }
         }
         return additions
     }

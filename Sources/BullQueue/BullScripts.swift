@@ -3,10 +3,12 @@ internal import FunctionKit
 /// The Lua of each operation: its own file under `Scripts`, joined with the shared steps that it names.
 enum BullScripts {
     static let addJobs = joined("addJobs", PackageResources.addJobs_lua)
+    static let addFlow = joined("addFlow", PackageResources.addFlow_lua)
     static let fetchJobs = joined("fetchJobs", PackageResources.fetchJobs_lua)
     static let finishJobs = joined("finishJobs", PackageResources.finishJobs_lua)
     static let retryJob = joined("retryJob", PackageResources.retryJob_lua)
     static let delayJob = joined("delayJob", PackageResources.delayJob_lua)
+    static let waitForChildren = joined("waitForChildren", PackageResources.waitForChildren_lua)
     static let handBackJob = joined("handBackJob", PackageResources.handBackJob_lua)
     static let extendLocks = joined("extendLocks", PackageResources.extendLocks_lua)
     static let recoverStalled = joined("recoverStalled", PackageResources.recoverStalled_lua)
@@ -22,6 +24,9 @@ enum BullScripts {
         switch name {
         case "queue": PackageResources.queue_lua
         case "place": PackageResources.place_lua
+        case "add": PackageResources.add_lua
+        case "addOne": PackageResources.addOne_lua
+        case "held": PackageResources.held_lua
         case "fetch": PackageResources.fetch_lua
         case "remove": PackageResources.remove_lua
         case "forget": PackageResources.forget_lua

@@ -53,7 +53,7 @@ extension BullWorker {
     /// Returns whether the worker can use what the marker tells; else the marker is for another worker.
     private func tellDispatcher(_ score: String?) -> Bool {
         let isUseful = state.withLock { state in
-            let isUseful = state.phase == .working && state.runs.count < options.concurrency
+            let isUseful = state.phase == .working && state.runs.count + state.occupied < options.concurrency
             state.listening.isBlocked = false
             state.listening.isWanted = false
             let due = score.flatMap(Double.init) ?? 0

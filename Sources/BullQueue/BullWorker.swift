@@ -43,6 +43,8 @@ public final class BullWorker: Sendable {
         var phase = Phase.idle
         var runs: [Int: Run] = [:]
         var nextRun = 0
+        /// Places that are in use although their job is over.
+        var occupied = 0
         /// Decided and not yet taken by the dispatcher.
         var settlements: [Settlement] = []
         var listening = ListenerState()
@@ -54,6 +56,7 @@ public final class BullWorker: Sendable {
     let handler: Handler
     let logger: Logger
     let timers: any EventLoop
+    private let executor: LoopExecutor
     let id: String
     let state = Mutex(State())
     let dispatcherWakeUp = WakeUp()
@@ -66,7 +69,8 @@ public final class BullWorker: Sendable {
     ///   - prefix: What the keys begin with.
     ///   - options: How it works.
     ///   - client: Redis; the caller closes it, after the worker has ended.
-    ///   - lockLoop: Renews locks and keeps the worker's timers. No handler may run on it.
+    ///   - lockLoop: Talks with the queue, renews locks and keeps the worker's timers; best one of the client's loops. What
+    ///     blocks must not run on it.
     ///   - logger: Gets what cannot be told to a job.
     ///   - handler: Works one attempt.
     /// - Throws: ``BullError`` with code `.invalidName` or `.invalidOption`.
@@ -80,6 +84,7 @@ public final class BullWorker: Sendable {
         self.client = client
         self.handler = handler
         timers = lockLoop
+        executor = LoopExecutor(lockLoop)
         var generator = SystemRandomNumberGenerator()
         id = String(generator.next() as UInt64, radix: 16) + String(generator.next() as UInt64, radix: 16)
         var logger = logger
@@ -106,7 +111,7 @@ public final class BullWorker: Sendable {
         guard isFirst else { throw BullError(.invalidOption, "a worker runs once") }
         let failure = await withTaskCancellationHandler {
             // Owned by this call, which waits for its end: what is left to tell Redis must outlive the cancellation.
-            await Task { await self.work() }.value
+            await Task(executorPreference: self.executor) { await self.work() }.value
         } onCancel: {
             shutdown(grace: options.shutdownGrace)
         }
@@ -128,6 +133,12 @@ public final class BullWorker: Sendable {
             }
         }
         dispatcherWakeUp.notify()
+    }
+
+    /// Takes a place out of use, or puts it into use again.
+    func occupy(_ change: Int) {
+        state.withLock { $0.occupied += change }
+        if change < 0 { dispatcherWakeUp.notify() }
     }
 
     private func work() async -> BullError? {
@@ -174,10 +185,12 @@ public final class BullWorker: Sendable {
     /// Has a job worked.
     func start(_ job: BullJob, number: Int) {
         let hold = BullHold()
-        let control = BullJobControl(jobID: job.id, keys: keys, client: client, hold: hold)
+        let control = BullJobControl(job: job, worker: self, hold: hold)
         state.withLock { state in
             // Owned by the table of runs, which the worker's end waits for; ends with the handler.
-            let task = Task { self.ended(number, job, hold, await self.handler(job, control)) }
+            let task = Task(executorPreference: options.handlersRunOnLoop ? executor : nil) {
+                self.ended(number, job, hold, await self.handler(job, control))
+            }
             state.runs[number] = Run(job: job, hold: hold, task: task)
         }
     }

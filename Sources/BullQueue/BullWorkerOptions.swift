@@ -38,6 +38,9 @@ public struct BullWorkerOptions: Sendable {
     public var removeOnFail: BullKeepRule = .keepAll
     /// The worker's name, stored with the jobs that it starts and shown by dashboards.
     public var name: String?
+    /// Whether handlers are called on the worker's event loop instead of Swift's pool of threads. It saves two changes of
+    /// thread a job, and is for handlers that never block: locks are renewed on that loop.
+    public var handlersRunOnLoop = false
     /// The time that running jobs have left when the task that runs the worker is cancelled.
     public var shutdownGrace: Duration = .seconds(10)
 

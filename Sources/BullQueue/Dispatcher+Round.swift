@@ -132,7 +132,9 @@ extension Dispatcher {
                 continue
             }
             keeper.remove(settlement.run)
-            if code == 1 {
+            if settlement.isHandBack, code > 0 {
+                limit(for: code)
+            } else if code == 1 {
                 worker.logger.warning(
                     "a finished job's parent or deduplication was not updated",
                     metadata: ["job": "\(settlement.job.id)"])
@@ -207,12 +209,16 @@ extension Dispatcher {
         isFetchUncertain = false
         tokenNumber += 1
         let limited = parts[1].integer ?? 0
-        if limited > 0 {
-            let wait = min(limited, worker.options.maximumRateLimitDelay.wholeMilliseconds)
-            limitedUntil = .now() + .milliseconds(wait)
-        }
+        if limited > 0 { limit(for: limited) }
         needsFetch = limited > 0 || !refused.isEmpty || (requested > 0 && jobs.count >= requested)
         if let due = parts[2].integer, due > 0 { remember(due: due) }
+    }
+
+    /// Lets no job be fetched for so many milliseconds.
+    private mutating func limit(for ms: Int64) {
+        let wait = min(ms, worker.options.maximumRateLimitDelay.wholeMilliseconds)
+        limitedUntil = .now() + .milliseconds(wait)
+        needsFetch = true
     }
 
     private mutating func begin(_ job: BullJob, _ sent: NIODeadline) {
@@ -222,7 +228,7 @@ extension Dispatcher {
         }
         keeper.add(number, job, renewed: sent)
         if isStopping {
-            pending.append(Settlement(job: job, run: number, operation: .handBack))
+            pending.append(Settlement(job: job, run: number, operation: .handBack()))
         } else if let reason = refusal(of: job) {
             let operation = Settlement.Operation.finish(
                 succeeded: false, value: reason, stacktrace: job.stacktraces(adding: [reason]))

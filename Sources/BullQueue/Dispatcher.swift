@@ -39,6 +39,8 @@ struct Dispatcher {
     private struct View {
         var phase: BullWorker.Phase
         var running: Int
+        /// Places in use: by running jobs, and by handlers whose job is over.
+        var taken: Int
     }
 
     /// Works until the worker has stopped and nothing is left to be told.
@@ -57,7 +59,7 @@ struct Dispatcher {
                 dueAt = nil
                 needsFetch = true
             }
-            let free = worker.options.concurrency - view.running
+            let free = worker.options.concurrency - view.taken
             let mayFetch = !view.phase.isStopping && free > 0 && now >= limitedUntil
             let fetches = mayFetch && (needsFetch || !pending.isEmpty)
             guard now >= retryAt, fetches || !pending.isEmpty || isFetchUncertain else {
@@ -65,7 +67,9 @@ struct Dispatcher {
                 await worker.dispatcherWakeUp.wait(until: nextDeadline(view, now, free), timers: worker.timers)
                 continue
             }
-            if let failure = await round(fetches ? min(free, Dispatcher.batch) : 0, now) { return failure }
+            // Half of the places at a time: while their handlers run, the server works on the other half.
+            let half = (worker.options.concurrency + 1) / 2
+            if let failure = await round(fetches ? min(free, half, Dispatcher.batch) : 0, now) { return failure }
         }
     }
 
@@ -80,7 +84,7 @@ struct Dispatcher {
             if case .handingBack(let until) = state.phase, until <= now {
                 for (number, run) in state.runs where !run.hold.isLost {
                     run.hold.lose()
-                    state.settlements.append(Settlement(job: run.job, run: number, operation: .handBack))
+                    state.settlements.append(Settlement(job: run.job, run: number, operation: .handBack()))
                 }
                 state.runs = [:]
             }
@@ -89,10 +93,17 @@ struct Dispatcher {
             let listening = state.listening
             state.listening.hasEnded = false
             state.listening.due = nil
-            return (View(phase: state.phase, running: state.runs.count), settlements, listening)
+            let taken = state.runs.count + state.occupied
+            return (View(phase: state.phase, running: state.runs.count, taken: taken), settlements, listening)
         }
         for task in cancelled { task.cancel() }
-        pending += settlements
+        for settlement in settlements {
+            if settlement.operation == .none {
+                keeper.remove(settlement.run)
+            } else {
+                pending.append(settlement)
+            }
+        }
         if listening.hasEnded { needsFetch = true }
         if let due = listening.due { remember(due: due) }
         return view

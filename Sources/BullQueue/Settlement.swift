@@ -7,7 +7,9 @@ struct Settlement: Sendable {
         case finish(succeeded: Bool, value: String, stacktrace: String)
         case retry(reason: String, stacktrace: String)
         case delay(ms: Int64, reason: String, stacktrace: String)
-        case handBack
+        case handBack(limitMs: Int64 = 0)
+        /// Nothing is left to be told.
+        case none
     }
 
     let job: BullJob
@@ -34,7 +36,13 @@ struct Settlement: Sendable {
 
     private static func operation(_ job: BullJob, _ outcome: BullOutcome, _ random: Double) -> Operation {
         switch outcome {
-        case .handBack: return .handBack
+        case .handBack: return .handBack()
+        case .moved: return .none
+        case .postponed(let delay):
+            let ms = min(max(delay.wholeMilliseconds, 1), Int64(BullBackoff.maximumMs))
+            return .delay(ms: ms, reason: "", stacktrace: "")
+        case .rateLimited(let delay):
+            return .handBack(limitMs: min(max(delay.wholeMilliseconds, 1), Int64(BullBackoff.maximumMs)))
         case .completed(let value):
             guard JSONNode.isValid(value) else {
                 return failure(job, "the return value is not JSON text", [])
@@ -79,12 +87,17 @@ struct Settlement: Sendable {
         if case .finish = operation { true } else { false }
     }
 
+    /// Whether the job goes back to where it came from: the reply tells how long a rate limit still runs.
+    var isHandBack: Bool {
+        if case .handBack = operation { true } else { false }
+    }
+
     /// The command of an operation that has one of its own; `nil` for a finish.
     func command(_ keys: BullKeys, now: Int64) -> RedisCommand? {
         let id = RedisArgument.string(job.id)
         let token = RedisArgument.string(job.token)
         switch operation {
-        case .finish: return nil
+        case .finish, .none: return nil
         case .retry(let reason, let stacktrace):
             let order: RedisArgument = job.options.isLIFO ? "lifo" : ""
             return .evaluate(
@@ -94,8 +107,9 @@ struct Settlement: Sendable {
             return .evaluate(
                 BullScripts.delayJob, keys: [keys.base],
                 arguments: [.integer(now), id, token, .integer(ms), .string(reason), .string(stacktrace)])
-        case .handBack:
-            return .evaluate(BullScripts.handBackJob, keys: [keys.base], arguments: [id, token])
+        case .handBack(let limitMs):
+            return .evaluate(
+                BullScripts.handBackJob, keys: [keys.base], arguments: [id, token, .integer(limitMs)])
         }
     }
 

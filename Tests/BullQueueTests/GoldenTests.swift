@@ -23,7 +23,14 @@ import Testing
         try await Fixture.with { fixture in
             for job in scenario["jobs"]?.elements ?? [] {
                 let parts = job.elements
-                let options = try #require(BullJobOptions(json: GoldenTests.json(parts[2])))
+                if parts[0].string == "!activate" {
+                    try await fixture.call("RPOPLPUSH", "bull:q:wait", "bull:q:active")
+                    continue
+                } else if parts[0].string == "!forget" {
+                    try await fixture.call("DEL", "bull:q:1")
+                    continue
+                }
+                let options = try GoldenTests.options(parts[2])
                 let id = parts[2]["jobId"]?.string
                 #expect(options.id == id)
                 let new = BullProducer.NewJob(parts[0].string ?? "", data: GoldenTests.json(parts[1]), options: options)
@@ -33,6 +40,35 @@ import Testing
             #expect(
                 try await fixture.strings("ZRANGE", "bull:q:marker", "0", "-1")
                     == scenario["marker"]?.elements.compactMap(\.string))
+        }
+    }
+
+    /// The options as the peer's API names them.
+    static func options(_ node: JSONNode) throws -> BullJobOptions {
+        var text = json(node)
+        for (long, short) in [
+            ("deduplication", "de"), ("failParentOnFailure", "fpof"), ("continueParentOnFailure", "cpof"),
+            ("ignoreDependencyOnFailure", "idof"), ("removeDependencyOnFailure", "rdof"),
+        ] {
+            text = text.replacing("\"\(long)\"", with: "\"\(short)\"")
+        }
+        return try #require(BullJobOptions(json: text))
+    }
+
+    @Test(arguments: names("flows"))
+    func `a tree of jobs is stored as the peer stores it`(name: String) async throws {
+        let scenario = try #require(GoldenTests.golden["flows"]?[name])
+        try await Fixture.with { fixture in
+            func node(_ role: String, id: String, children: [BullFlow] = []) throws -> BullFlow {
+                var options = try GoldenTests.options(scenario[role] ?? .null)
+                options.id = id
+                return BullFlow(
+                    queue: Fixture.queue, job: .init(role, data: "{}", options: options), children: children)
+            }
+            let flow = try node("parent", id: "p", children: [node("child", id: "c")])
+            let added = try await BullFlowProducer(client: fixture.client).add(flow)
+            #expect(added.id == "p" && added.children.map(\.id) == ["c"])
+            try await GoldenTests.compare(fixture, scenario["before"] ?? .null)
         }
     }
 

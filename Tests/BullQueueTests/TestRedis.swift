@@ -56,6 +56,7 @@ struct Fixture: Sendable {
     let client: RedisClient
     let logger: Logger
 
+    var loop: any EventLoop { MultiThreadedEventLoopGroup.singleton.next() }
     var keys: BullKeys { get throws { try BullKeys(queue: Fixture.queue) } }
 
     static func with<Result>(

@@ -61,19 +61,24 @@ struct InvocationRunnerTests {
 
     @Test func returnsInTimeWhenTheHandlerHeedsNoCancellation() async {
         let runner = runner()
+        let outlived = Mutex(0)
         let release = OneShot<Void>()
         let error = await #expect(throws: InvocationError.self) {
-            try await runner.run(requestID: "x", timeout: .milliseconds(100)) { _ in await release.value() }
+            try await runner.run(
+                requestID: "x", timeout: .milliseconds(100),
+                outlived: { isOutlived in outlived.withLock { $0 += isOutlived ? 1 : -1 } },
+                { _ in await release.value() })
         }
         #expect(code(error) == "timedOut")
-        // Its slot stays taken until it ends, so the next one waits in vain.
+        // Its slot stays taken until it ends, so the next one waits in vain; it never ran, so it did not time out.
         #expect(runner.counts.running == 1)
+        #expect(outlived.withLock { $0 } == 1)
         let waiting = await #expect(throws: InvocationError.self) {
             try await runner.run(requestID: "y", timeout: .milliseconds(100)) { _ in }
         }
-        #expect(code(waiting) == "timedOut")
+        #expect(code(waiting) == "saturated")
         release.set(())
-        await eventually("the slot is free") { runner.counts == (0, 0) }
+        await eventually("the slot is free") { runner.counts == (0, 0) && outlived.withLock { $0 } == 0 }
     }
 
     @Test func turnsAwayWhatMayNotWait() async {

@@ -33,7 +33,7 @@ if ARGV[8] ~= '' then
     end
 end
 local jobs, limited, due, refused = fetchJobs(
-    tonumber(ARGV[1]), math.max(0, count - #again), ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]),
+    ARGV[1], math.max(0, count - #again), ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]),
     tonumber(ARGV[7]))
 for _, job in ipairs(again) do
     jobs[#jobs + 1] = job

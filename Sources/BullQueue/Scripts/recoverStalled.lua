@@ -1,5 +1,5 @@
 -- Gives back jobs whose worker is gone: those marked at the last check, not renewed since, and without a lock now.
--- Joined with: queue.
+-- Joined with: queue, held.
 --
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  how often a job may stall; once more and its next start fails it
@@ -8,11 +8,12 @@
 -- Returns the ids that were given back.
 
 @include queue
+@include held
 
 if not redis.call('SET', prefix .. 'stalled-check', 1, 'PX', tonumber(ARGV[2]), 'NX') then
     return {}
 end
-trimEvents()
+redis.call('XTRIM', events, 'MAXLEN', '~', maxEvents)
 local recovered = {}
 local marked = redis.call('SMEMBERS', stalled)
 redis.call('DEL', stalled)

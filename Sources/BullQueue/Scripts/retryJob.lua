@@ -1,5 +1,5 @@
 -- Puts a job whose attempt failed back to where it is taken from; the attempt counts.
--- Joined with: queue, place.
+-- Joined with: queue, held, place.
 --
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  now, ms since 1970
@@ -12,6 +12,7 @@
 -- Returns 0, or -1 hash missing, -2 lock missing, -3 not in `active`, -6 lock held by another token.
 
 @include queue
+@include held
 @include place
 
 local id = ARGV[2]

@@ -37,6 +37,42 @@ ADDED = {
         }),
         ("mail", {}, {"attempts": 5, "backoff": 250, "removeOnComplete": True, "removeOnFail": 7}),
     ],
+    "deduplicated": [("a", {}, {"deduplication": {"id": "k"}}), ("b", {}, {"deduplication": {"id": "k"}})],
+    "deduplicated otherwise": [("a", {}, {"deduplication": {"id": "k"}}), ("b", {}, {"deduplication": {"id": "l"}})],
+    "deduplicated with ttl": [("a", {}, {"deduplication": {"id": "k", "ttl": 3600000}})] * 2,
+    "deduplicated, extended": [("a", {}, {"deduplication": {"id": "k", "ttl": 3600000, "extend": True}})] * 2,
+    "deduplicated, replaced": [
+        ("a", {"n": n}, {"delay": 3600000, "deduplication": {"id": "k", "ttl": 3600000, "replace": True}})
+        for n in range(3)
+    ],
+    "deduplicated, replaced and extended": [
+        ("a", {"n": n}, {"delay": 3600000, "deduplication": {"id": "k", "ttl": 3600000, "replace": True, "extend": True}})
+        for n in range(2)
+    ],
+    "deduplicated, replaced without ttl": [
+        ("a", {"n": n}, {"delay": 3600000, "deduplication": {"id": "k", "replace": True}}) for n in range(2)
+    ],
+    "deduplicated, not replaced": [("a", {}, {"deduplication": {"id": "k", "replace": True}})] * 2,
+    "deduplicated, kept": [
+        ("a", {"n": 1}, {"deduplication": {"id": "k", "keepLastIfActive": True}}), ("!activate", {}, {}),
+        ("b", {"n": 2}, {"deduplication": {"id": "k", "keepLastIfActive": True}, "priority": 3}),
+        ("c", {"n": 3}, {"deduplication": {"id": "k", "keepLastIfActive": True}}),
+    ],
+    "deduplicated, kept with ttl": [
+        ("a", {"n": 1}, {"deduplication": {"id": "k", "ttl": 3600000}}), ("!activate", {}, {}),
+        ("b", {"n": 2}, {"deduplication": {"id": "k", "keepLastIfActive": True, "ttl": 3600000}}),
+    ],
+    "deduplicated, replaced or kept": [
+        ("a", {"n": 1}, {"deduplication": {"id": "k", "keepLastIfActive": True, "replace": True}}), ("!activate", {}, {}),
+        ("b", {"n": 2}, {"deduplication": {"id": "k", "keepLastIfActive": True, "replace": True}}),
+    ],
+    "deduplicated, not kept": [("a", {}, {"deduplication": {"id": "k", "keepLastIfActive": True}})] * 2,
+    "deduplicated, holder gone": [
+        ("a", {}, {"deduplication": {"id": "k"}}), ("!forget", {}, {}), ("b", {}, {"deduplication": {"id": "k"}}),
+    ],
+    "deduplicated custom id": [
+        ("a", {}, {"deduplication": {"id": "k"}, "jobId": "x"}), ("a", {}, {"deduplication": {"id": "k"}, "jobId": "y"}),
+    ],
 }
 
 WORKED = {
@@ -157,7 +193,12 @@ async def main(socket):
         await r.flushall()
         queue = Queue(QUEUE, {"connection": connection})
         for job_name, data, opts in jobs:
-            await queue.add(job_name, data, dict(opts))
+            if job_name == "!activate":
+                await r.rpoplpush(f"bull:{QUEUE}:wait", f"bull:{QUEUE}:active")
+            elif job_name == "!forget":
+                await r.delete(f"bull:{QUEUE}:1")
+            else:
+                await queue.add(job_name, data, dict(opts))
         golden["added"][name] = {"jobs": jobs, "dump": await dump(r)}
         golden["added"][name]["marker"] = await r.zrange(f"bull:{QUEUE}:marker", 0, -1)
     for name, (jobs, script) in WORKED.items():
@@ -179,7 +220,7 @@ async def main(socket):
         before = await dump(r)
         terminal = len(script)
         await work(r, connection, script, terminal)
-        golden["flows"][name] = {"script": script, "before": before, "terminal": terminal, "after": await dump(r)}
+        golden["flows"][name] = {"child": child, "parent": parent, "script": script, "before": before, "terminal": terminal, "after": await dump(r)}
     print(json.dumps(golden, indent=1, sort_keys=True))
 
 

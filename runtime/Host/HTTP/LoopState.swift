@@ -1,3 +1,4 @@
+internal import FunctionKit
 internal import NIOCore
 
 /// What the connections of one loop share. Touched on that loop only, so nothing of it needs a lock.

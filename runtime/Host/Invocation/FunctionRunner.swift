@@ -46,6 +46,8 @@ public final class FunctionRunner: Sendable {
     ///   - traceParent: The trace context that came with the job.
     ///   - timeout: The time for waiting and running; the manifest's when `nil`.
     ///   - reportProgress: Takes the job's progress as JSON text.
+    ///   - outlived: Called with `true` when the call ends before its handler, and with `false` when that handler has
+    ///     ended; on any thread.
     ///   - body: Calls the handler.
     /// - Returns: What `body` returns.
     /// - Throws: ``InvocationError``.
@@ -53,6 +55,7 @@ public final class FunctionRunner: Sendable {
     public func run<Output: Sendable>(
         requestID: String, attempt: Int = 1, traceParent: String? = nil, timeout: Duration? = nil,
         reportProgress: (@Sendable (String) async throws -> Void)? = nil,
+        outlived: @escaping @Sendable (Bool) -> Void = { _ in },
         _ body: @escaping @Sendable (Context) async throws -> Output
     ) async throws(InvocationError) -> Output {
         let timeout = timeout ?? function.manifest.timeout
@@ -63,7 +66,7 @@ public final class FunctionRunner: Sendable {
         let context = makeContext(
             requestID: requestID, deadline: deadline, attempt: attempt, traceParent: traceParent,
             reportProgress: reportProgress)
-        let outcome = OneShot<Result<Output, InvocationError>>()
+        let end = InvocationEnd<Output>(outlived: outlived)
         // Owner: this call, which cancels it on timeout and cancellation; it ends when the handler returns.
         let task = Task(executorPreference: executor(on: loop, requestID: requestID, deadline: deadline)) {
             let result: Result<Output, InvocationError>
@@ -75,19 +78,27 @@ public final class FunctionRunner: Sendable {
                 result = .failure(.handler(error))
             }
             self.gate.leave()
-            if !outcome.set(result) { self.logLateEnd(context) }
+            if !end.handlerEnded(result) { self.logLateEnd(context) }
         }
-        let timer = loop.eventLoop.scheduleTask(in: TimeAmount(deadline - .now)) {
-            if outcome.set(.failure(.timedOut)) { task.cancel() }
+        let giveUp: @Sendable (InvocationError) -> Void = { failure in
+            guard end.giveUp(failure) else { return }
+            task.cancel()
+            loop.eventLoop.scheduleTask(in: FunctionRunner.lateAfter) {
+                if end.isOutlived { self.logStillRunning(context) }
+            }
         }
+        let timer = loop.eventLoop.scheduleTask(in: TimeAmount(deadline - .now)) { giveUp(.timedOut) }
         let result = await withTaskCancellationHandler {
-            await outcome.value()
+            await end.outcome.value()
         } onCancel: {
-            if outcome.set(.failure(.cancelled)) { task.cancel() }
+            giveUp(.cancelled)
         }
         timer.cancel()
         return try result.get()
     }
+
+    /// A handler that heeds its cancellation has ended by then.
+    private static let lateAfter = TimeAmount.seconds(1)
 
     /// Takes a slot, waiting for it until the deadline.
     private func enter(deadline: ContinuousClock.Instant, loop: any EventLoop) async throws(InvocationError) {
@@ -97,7 +108,8 @@ public final class FunctionRunner: Sendable {
         case .turnedAway: throw .saturated
         case .waiting(let ticket):
             let timer = loop.scheduleTask(in: TimeAmount(deadline - .now)) {
-                if entry.set(.timedOut) { self.gate.cancel(ticket) }
+                // The handler was never called, so this is no time-out of its own.
+                if entry.set(.saturated) { self.gate.cancel(ticket) }
             }
             let failure = await withTaskCancellationHandler {
                 await entry.value()
@@ -170,6 +182,10 @@ public final class FunctionRunner: Sendable {
         return Context(
             logger: logger, function: function.name, requestID: requestID, deadline: deadline, attempt: attempt,
             traceParent: traceParent, bindings: services.bindings, reportProgress: reportProgress)
+    }
+
+    private func logStillRunning(_ context: Context) {
+        context.logger.warning("a cancelled invocation goes on; its place is not used again until it ends")
     }
 
     private func logLateEnd(_ context: Context) {

@@ -1,3 +1,4 @@
+package import FunctionKit
 public import NIOCore
 
 /// The executors of a group's loops.
@@ -13,10 +14,10 @@ public struct LoopExecutors: Sendable {
     }
 
     /// All of them.
-    public var all: [LoopExecutor] { executors }
+    package var all: [LoopExecutor] { executors }
 
     /// The executor that a piece of work without a connection gets; equal keys get the same one.
-    public func executor(for key: some Hashable) -> LoopExecutor {
+    package func executor(for key: some Hashable) -> LoopExecutor {
         executors[Int(UInt(bitPattern: key.hashValue) % UInt(executors.count))]
     }
 }

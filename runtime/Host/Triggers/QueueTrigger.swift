@@ -36,6 +36,8 @@ public struct QueueTrigger: Service, CustomStringConvertible {
         options.stalledCheckGate = settings.stalledGate
         options.maxStalledCount = settings.maxStalledCount
         options.shutdownGrace = grace
+        // What is called there only waits: the function itself runs where its manifest says.
+        options.handlersRunOnLoop = true
         options.name = runner.function.name
         self.grace = grace
         description = "worker of \(runner.function.name)"
@@ -66,6 +68,7 @@ public struct QueueTrigger: Service, CustomStringConvertible {
         do {
             let result = try await runner.run(
                 requestID: job.id, attempt: job.attempt, reportProgress: reportProgress,
+                outlived: { isOutlived in isOutlived ? control.takePlace() : control.givePlaceBack() },
                 { context in try await handler(given, context) })
             return .completed(result)
         } catch {
@@ -82,8 +85,8 @@ public struct QueueTrigger: Service, CustomStringConvertible {
         switch failure {
         case .cancelled: return .handBack
         case .saturated:
-            // Handlers that ignored their time-out hold every slot. The attempt must not count, and the job must not
-            // come straight back here, so it waits a moment; a shutdown ends the wait.
+            // Other invocations of the function hold every slot. The attempt must not count, and the job must not come
+            // straight back here, so it waits a moment; a shutdown ends the wait.
             try? await Task.sleep(for: .seconds(1))
             return .handBack
         case .timedOut: reason = "\(ErrorClass.timeout.rawValue): the attempt took longer than \(timeout)"

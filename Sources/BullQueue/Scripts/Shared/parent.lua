@@ -1,6 +1,21 @@
 -- Tells a parent job, possibly of another queue on the same server, what became of one of its children.
 -- Needs: queue, place.
 
+-- Does something in another queue on the same server.
+local function within(queue, body)
+    local own = prefix
+    if queue == own then
+        return body()
+    end
+    use(queue)
+    local isDone, result = pcall(body)
+    use(own)
+    if not isDone then
+        error(result)
+    end
+    return result
+end
+
 -- Puts a parent that waits for its children, or is `delayed`, to where it is taken from; the queue is the parent's.
 -- Returns whether it was there.
 local function releaseParent(id, now, from, honoursDelay)

@@ -2,7 +2,8 @@
 --
 -- KEYS[1]  the queue's prefix `<prefix>:<queue>:`; every other key begins with it (hash-tag the prefix in a cluster)
 --
--- Numbers go to Redis as numbers: the server writes them with 17 digits, while Lua's own `..` keeps 14 only.
+-- Numbers of more than 14 digits go to Redis as numbers or by `digits`: Lua's own `..` keeps 14 only. What came as text
+-- goes on as text where jobs are many: the server's way of writing a number costs as much as a small command.
 
 local prefix, wait, active, prioritized, delayed, marker, events, stalled, meta, limiter
 local isPaused, globalConcurrency, globalMax, globalDuration, maxEvents
@@ -16,8 +17,9 @@ local function try(...)
     return reply
 end
 
+-- A whole number up to 2^53 as text.
 local function digits(number)
-    return string.format('%.0f', number)
+    return string.format('%d', number)
 end
 
 -- A whole number, or nil for anything else that may stand in a field.
@@ -48,31 +50,12 @@ end
 
 use(KEYS[1])
 
--- Does something in another queue on the same server.
-local function within(queue, body)
-    local own = prefix
-    if queue == own then
-        return body()
-    end
-    use(queue)
-    local isDone, result = pcall(body)
-    use(own)
-    if not isDone then
-        error(result)
-    end
-    return result
-end
-
 local function emit(...)
     redis.call('XADD', events, '*', 'event', ...)
 end
 
 local function emitCapped(...)
     redis.call('XADD', events, 'MAXLEN', '~', maxEvents, '*', 'event', ...)
-end
-
-local function trimEvents()
-    redis.call('XTRIM', events, 'MAXLEN', '~', maxEvents)
 end
 
 local function isMaxed()
@@ -92,29 +75,4 @@ local function markDelay()
     if first[2] then
         redis.call('ZADD', marker, tonumber(first[2]) / 4096, '1')
     end
-end
-
--- One more in a job's counter; a field that holds no integer starts again.
-local function countUp(key, field)
-    local count = try('HINCRBY', key, field, 1)
-    if not count then
-        count = 1
-        try('HSET', key, field, count)
-    end
-    return count
-end
-
--- Releases a job's lock: 0, -2 when it is missing, -6 when another worker holds it. Token `0` skips the check.
-local function unlock(id, token)
-    if token == '0' then
-        return 0
-    end
-    local key = prefix .. id .. ':lock'
-    local holder = try('GET', key)
-    if holder == token then
-        redis.call('DEL', key)
-        redis.call('SREM', stalled, id)
-        return 0
-    end
-    return holder == false and -2 or -6
 end
