@@ -28,6 +28,35 @@ import Testing
         }
     }
 
+    @Test func uploadsAreListedPageByPage() async throws {
+        func page(_ rest: String) -> [FaultServer.Step] {
+            FaultServer.reply(
+                "200 OK", [],
+                "<ListMultipartUploadsResult><EncodingType>url</EncodingType>\(rest)"
+                    + "<Upload><Key>a+b</Key><UploadId>1</UploadId></Upload></ListMultipartUploadsResult>")
+        }
+        let next = "<NextKeyMarker>a+b%26c</NextKeyMarker><NextUploadIdMarker>2 =</NextUploadIdMarker>"
+        let pages = [
+            page("<IsTruncated>true</IsTruncated>\(next)"),
+            // There is more, but it would begin at the same place again; there is more, but nobody knows where.
+            page("<IsTruncated>true</IsTruncated>\(next)"), page("<IsTruncated>true</IsTruncated>"),
+            page("<IsTruncated>false</IsTruncated>\(next)"),
+        ]
+        try await withStore(answering { number, _ in pages[number] }) { store, server in
+            let first = try await store.listUploads(prefix: "", after: nil)
+            #expect(first.uploads == [ObjectUpload(key: "a b", id: "1")])
+            #expect(first.next == ObjectUpload(key: "a b&c", id: "2 ="))
+            #expect(try await store.listUploads(prefix: "", after: first.next).next == nil)
+            #expect(try await store.listUploads(prefix: "", after: nil).next == nil)
+            #expect(try await store.listUploads(prefix: "", after: ObjectUpload(key: "k", id: "")).next == nil)
+            #expect(!server.requests[0].target.contains("marker"))
+            #expect(server.requests[1].target.contains("key-marker=a%20b%26c"))
+            #expect(server.requests[1].target.contains("upload-id-marker=2%20%3D"))
+            #expect(server.requests[3].target.contains("key-marker=k"))
+            #expect(!server.requests[3].target.contains("upload-id-marker"))
+        }
+    }
+
     @Test func everyRequestVerifies() async throws {
         let answer = { @Sendable (_: Int, request: FaultServer.Request) -> [FaultServer.Step] in
             switch (request.method, request.target.split(separator: "?").last ?? "") {

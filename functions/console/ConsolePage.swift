@@ -59,6 +59,8 @@ func consolePage(nonce: String, version: String) -> String {
         <h2 id="job-title">Job</h2>
         <p><strong id="status" role="status"></strong> <span id="detail"></span></p>
         <progress id="bar" max="100" value="0" aria-label="Progress"></progress>
+        <p><button id="cancel" type="button" hidden></button>
+          <button id="retry" type="button" hidden>Try again</button></p>
         <p id="link" hidden><a id="url" rel="noreferrer">Save the archive</a> <span id="size"></span></p>
         <table id="table"><caption hidden>Files</caption>
           <thead><tr><th scope="col">File</th><th scope="col">Status</th><th scope="col">Size</th></tr></thead>
@@ -71,6 +73,8 @@ func consolePage(nonce: String, version: String) -> String {
           <span class="origin"></span>/v1/download/initiate</code></p>
         <p><code>curl <span class="origin"></span>/v1/download/job/&lt;jobId&gt;</code></p>
         <p><code>curl <span class="origin"></span>/v1/download/job/&lt;jobId&gt;/download-url</code></p>
+        <p><code>curl -X DELETE <span class="origin"></span>/v1/download/job/&lt;jobId&gt;</code></p>
+        <p><code>curl -X POST <span class="origin"></span>/v1/download/job/&lt;jobId&gt;/retry</code></p>
         <p class="hint">Version \#(version)</p>
       </section>
     </main>
@@ -131,6 +135,24 @@ func consolePage(nonce: String, version: String) -> String {
         at("size").textContent = "(" + bytes(link.fileSize) + ")";
       }
       at("link").hidden = job.status !== "ready";
+      const runs = job.status === "queued" || job.status === "processing";
+      at("cancel").textContent = runs ? "Cancel" : "Delete the archive";
+      at("cancel").hidden = !runs && job.status !== "ready";
+      at("retry").hidden = runs || job.status === "ready";
+    }
+
+    async function change(button, path, method) {
+      const id = location.hash.slice(1);
+      button.disabled = true;
+      try {
+        await call("/v1/download/job/" + encodeURIComponent(id) + path, { method });
+        at("problem").textContent = "";
+        follow();
+      } catch (error) {
+        at("problem").textContent = error.message;
+      } finally {
+        button.disabled = false;
+      }
     }
 
     async function watch(id) {
@@ -172,6 +194,9 @@ func consolePage(nonce: String, version: String) -> String {
         at("go").disabled = false;
       }
     });
+
+    at("cancel").addEventListener("click", event => change(event.target, "", "DELETE"));
+    at("retry").addEventListener("click", event => change(event.target, "/retry", "POST"));
 
     function follow() { if (location.hash.length > 1) watch(location.hash.slice(1)); }
     addEventListener("hashchange", follow);
