@@ -16,6 +16,9 @@ enum BullScripts {
     static let readEvents = joined("readEvents", PackageResources.readEvents_lua)
     static let requeueJob = joined("requeueJob", PackageResources.requeueJob_lua)
     static let removeJobs = joined("removeJobs", PackageResources.removeJobs_lua)
+    static let upsertScheduler = joined("upsertScheduler", PackageResources.upsertScheduler_lua)
+    static let advanceScheduler = joined("advanceScheduler", PackageResources.advanceScheduler_lua)
+    static let removeScheduler = joined("removeScheduler", PackageResources.removeScheduler_lua)
     static let claimEvents = joined("claimEvents", PackageResources.claimEvents_lua)
 
     private static func shared(_ name: Substring) -> [UInt8] {
@@ -30,6 +33,7 @@ enum BullScripts {
         case "forget": PackageResources.forget_lua
         case "deduplication": PackageResources.deduplication_lua
         case "parent": PackageResources.parent_lua
+        case "iteration": PackageResources.iteration_lua
         default: preconditionFailure("no shared step is called \(name)")
         }
     }

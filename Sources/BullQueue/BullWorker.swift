@@ -179,13 +179,21 @@ public final class BullWorker: Sendable {
         }
     }
 
-    /// Has a job worked.
-    func start(_ job: BullJob, number: Int) {
+    /// Has a job worked; or, when it is a scheduler's and `refusal` tells why it cannot be, has its follower planned.
+    func start(_ job: BullJob, number: Int, refusal: String? = nil) {
         let hold = BullHold()
         let control = BullJobControl(job: job, worker: self, hold: hold)
         state.withLock { state in
             // Owned by the table of runs, which the worker's end waits for; ends with the handler.
-            let task = Task { self.ended(number, job, hold, await self.handler(job, control)) }
+            let task =
+                if let scheduler = job.schedulerID {
+                    Task {
+                        let outcome = await self.work(job, of: scheduler, control, refusal: refusal)
+                        self.ended(number, job, hold, outcome)
+                    }
+                } else {
+                    Task { self.ended(number, job, hold, await self.handler(job, control)) }
+                }
             state.runs[number] = Run(job: job, hold: hold, task: task)
         }
     }
