@@ -10,6 +10,7 @@ public struct BullError: Error, ClassifiedError, Sendable {
             case invalidName = "invalid name"
             case invalidOption = "invalid option"
             case invalidJSON = "invalid JSON"
+            case invalidSchedule = "invalid schedule"
             case jobMissing = "job missing"
             case wrongState = "wrong state"
             case lockLost = "lock lost"
@@ -27,6 +28,8 @@ public struct BullError: Error, ClassifiedError, Sendable {
         public static let invalidOption = Code(.invalidOption)
         /// What must be JSON text is not.
         public static let invalidJSON = Code(.invalidJSON)
+        /// A cron pattern, a time zone or another part of a schedule cannot be read.
+        public static let invalidSchedule = Code(.invalidSchedule)
         /// The job's hash is gone.
         public static let jobMissing = Code(.jobMissing)
         /// The job or the queue is not in a state that allows it.
@@ -70,7 +73,7 @@ public struct BullError: Error, ClassifiedError, Sendable {
     public var errorClass: ErrorClass {
         if let cause = cause as? any ClassifiedError { return cause.errorClass }
         switch code {
-        case .invalidName, .invalidOption, .invalidJSON: return .validation
+        case .invalidName, .invalidOption, .invalidJSON, .invalidSchedule: return .validation
         default: return .unknown
         }
     }

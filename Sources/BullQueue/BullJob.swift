@@ -37,6 +37,13 @@ public struct BullJob: Sendable {
     /// What is wrong with the stored job, so that it cannot be run.
     let defect: String?
 
+    /// The time for which its scheduler planned it; `nil` for a job of no scheduler.
+    public var scheduledAt: Timestamp? {
+        guard let schedulerID, id.hasPrefix("repeat:\(schedulerID):"), let colon = id.utf8.lastIndex(of: 58) else {
+            return nil
+        }
+        return Int64(id[id.index(after: colon)...]).map(Timestamp.init(milliseconds:))
+    }
     /// The attempt that this start is, from 1.
     public var attempt: Int { attemptsMade + 1 }
     /// The attempts in all, at least 1.

@@ -28,6 +28,10 @@ public struct BullKeys: Sendable, Hashable {
     public var events: String { base + "events" }
     /// The wake-up markers.
     public var marker: String { base + "marker" }
+    /// The schedulers by the time of their next jobs.
+    public var schedulers: String { base + "repeat" }
+    /// The record of a scheduler.
+    public func scheduler(_ id: String) -> String { base + "repeat:" + id }
     /// The set of finished jobs by the time at which they finished.
     public func finished(_ succeeded: Bool) -> String { base + (succeeded ? "completed" : "failed") }
 }

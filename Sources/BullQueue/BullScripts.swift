@@ -30,6 +30,9 @@ enum BullScripts {
     static let changeDelay = joined("changeDelay", PackageResources.changeDelay_lua)
     static let changePriority = joined("changePriority", PackageResources.changePriority_lua)
     static let jobStates = joined("jobStates", PackageResources.jobStates_lua)
+    static let upsertScheduler = joined("upsertScheduler", PackageResources.upsertScheduler_lua)
+    static let advanceScheduler = joined("advanceScheduler", PackageResources.advanceScheduler_lua)
+    static let removeScheduler = joined("removeScheduler", PackageResources.removeScheduler_lua)
     static let claimEvents = joined("claimEvents", PackageResources.claimEvents_lua)
 
     private static func shared(_ name: Substring) -> [UInt8] {
@@ -45,6 +48,7 @@ enum BullScripts {
         case "forget": PackageResources.forget_lua
         case "deduplication": PackageResources.deduplication_lua
         case "parent": PackageResources.parent_lua
+        case "iteration": PackageResources.iteration_lua
         default: preconditionFailure("no shared step is called \(name)")
         }
     }

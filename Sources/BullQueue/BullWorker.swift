@@ -182,14 +182,20 @@ public final class BullWorker: Sendable {
         }
     }
 
-    /// Has a job worked.
-    func start(_ job: BullJob, number: Int) {
+    /// Has a job worked; or, when it is a scheduler's and `refusal` tells why it cannot be, has its follower planned.
+    func start(_ job: BullJob, number: Int, refusal: String? = nil) {
         let hold = BullHold()
         let control = BullJobControl(job: job, worker: self, hold: hold)
         state.withLock { state in
             // Owned by the table of runs, which the worker's end waits for; ends with the handler.
             let task = Task(executorPreference: options.handlersRunOnLoop ? executor : nil) {
-                self.ended(number, job, hold, await self.handler(job, control))
+                let outcome =
+                    if let scheduler = job.schedulerID {
+                        await self.work(job, of: scheduler, control, refusal: refusal)
+                    } else {
+                        await self.handler(job, control)
+                    }
+                self.ended(number, job, hold, outcome)
             }
             state.runs[number] = Run(job: job, hold: hold, task: task)
         }

@@ -36,6 +36,9 @@ public struct BullWorkerOptions: Sendable {
     public var removeOnComplete: BullKeepRule = .keepAll
     /// Which failed jobs are kept, for jobs that do not say.
     public var removeOnFail: BullKeepRule = .keepAll
+    /// How late a scheduler's job may start without costing the times that have passed since: they are caught up with. After
+    /// a longer pause the next one is the first to come, as it always is with BullMQ's clients.
+    public var scheduleGrace: Duration = .zero
     /// The worker's name, stored with the jobs that it starts and shown by dashboards.
     public var name: String?
     /// Whether handlers are called on the worker's event loop instead of Swift's pool of threads. It saves two changes of
@@ -63,6 +66,7 @@ public struct BullWorkerOptions: Sendable {
         if let rateLimit, rateLimit.max < 1 || rateLimit.window < .milliseconds(1) {
             problems.append("rateLimit needs at least one start and 1 ms")
         }
+        if scheduleGrace < .zero { problems.append("scheduleGrace must not be negative") }
         if !problems.isEmpty { throw BullError(.invalidOption, problems.joined(separator: "; ")) }
     }
 }

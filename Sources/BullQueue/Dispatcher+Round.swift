@@ -229,12 +229,12 @@ extension Dispatcher {
         keeper.add(number, job, renewed: sent)
         if isStopping {
             pending.append(Settlement(job: job, run: number, operation: .handBack()))
-        } else if let reason = refusal(of: job) {
+        } else if let reason = refusal(of: job), job.schedulerID == nil {
             let operation = Settlement.Operation.finish(
                 succeeded: false, value: reason, stacktrace: job.stacktraces(adding: [reason]))
             pending.append(Settlement(job: job, run: number, operation: operation))
         } else {
-            worker.start(job, number: number)
+            worker.start(job, number: number, refusal: refusal(of: job))
         }
     }
 

@@ -1,7 +1,8 @@
 /// A handler that runs at the times of its manifest's `schedule`.
 ///
 /// Of all processes that serve the function one runs each tick. A tick whose process dies is given to another, so a
-/// handler may see the same tick twice; ticks that pass while no process runs are made up for by one.
+/// handler may see the same tick twice; ticks that pass while no process runs are made up for by one, unless the pause is
+/// shorter than 10 s: then none is left out.
 public protocol ScheduledFunction: Sendable {
     /// Makes the handler. Called once, when the module is loaded; it must not do work.
     init()

@@ -43,6 +43,16 @@ import Testing
             #"{"queue": "q", "on": "process", "retry": {}}"#,
             FunctionManifest(trigger: .queue(name: "q", on: .process), retry: .init())
         ),
+        (
+            #"{"schedule": "*/5 * * * *"}"#,
+            FunctionManifest(trigger: .schedule(pattern: "*/5 * * * *", timeZone: "UTC"))
+        ),
+        (
+            #"{"schedule": "30 0 3 L * ?", "timezone": "Europe/Berlin", "timeout": "10m", "concurrency": 2, "retry": {}}"#,
+            FunctionManifest(
+                trigger: .schedule(pattern: "30 0 3 L * ?", timeZone: "Europe/Berlin"), timeout: .seconds(600),
+                concurrency: 2, retry: .init(attempts: 3))
+        ),
     ])
     func decodes(text: String, manifest: FunctionManifest) {
         let result = decode(text)
@@ -57,11 +67,13 @@ import Testing
         let queue = try #require(decode(#"{"queue": "q", "on": "process"}"#).manifest)
         #expect(queue.timeout == .seconds(130) && queue.concurrency == 4)
         #expect(queue.retry == .init(attempts: 3, isExponential: true, delay: .seconds(2), jitter: 0))
+        let schedule = try #require(decode(#"{"schedule": "@daily"}"#).manifest)
+        #expect(schedule.timeout == .seconds(130) && schedule.concurrency == 1 && schedule.retry.attempts == 1)
     }
 
     @Test(arguments: [
         ("[]", ["1:1: must be an object, not an array"]),
-        ("{}", [#"1:1: a trigger is missing: "http": "METHOD /path", or "queue": NAME with "on""#]),
+        ("{}", [#"1:1: a trigger is missing: "http": "METHOD /path", "queue": NAME with "on", or "schedule": TIMES"#]),
         ("{,}", [#"1:2: not JSON: expected a key in double quotes, found ",""#]),
         (#"{"http": 1}"#, ["1:10: http must be a string, not 1"]),
         (#"{"on": "process"}"#, [#"1:8: on has a meaning only beside "queue""#]),
@@ -87,14 +99,42 @@ import Testing
             ["1:11: queue must be a name of 1…128 bytes without colons, spaces and control characters"]
         ),
         (#"{"http": "GET /", "sse": "/x"}"#, ["1:19: sse is not supported by this version of Ferry"]),
-        (#"{"schedule": "* * * * *"}"#, ["1:2: schedule is not supported by this version of Ferry"]),
+        (
+            #"{"schedule": "60 * 0 * FOO"}"#,
+            [
+                #"1:14: schedule is wrong: day of month "0" is out of 1…31"#,
+                #"1:14: schedule is wrong: day of week "FOO" is neither a value, a range nor *"#,
+                #"1:14: schedule is wrong: minutes "60" is out of 0…59"#,
+            ]
+        ),
+        (
+            "{\n  \"schedule\": \"0 0 30 2 *\",\n  \"timezone\": \"Mars/Olympus\",\n  \"maxBody\": 1\n}",
+            [
+                "2:15: schedule is wrong: no month of the pattern has a day of the pattern, so it never comes",
+                #"3:15: timezone must be a time zone of the IANA database, such as "UTC" or "Europe/Berlin", "#
+                    + #"not "Mars/Olympus""#,
+                #"4:14: maxBody has a meaning only with "http""#,
+            ]
+        ),
+        (#"{"schedule": "@daily", "maxBody": 1}"#, [#"1:35: maxBody has a meaning only with "http""#]),
+        (#"{"schedule": 5}"#, ["1:14: schedule must be a string, not 5"]),
+        (#"{"timezone": "UTC"}"#, [#"1:14: timezone has a meaning only beside "schedule""#]),
+        (#"{"http": "GET /", "timezone": "UTC"}"#, [#"1:31: timezone has a meaning only beside "schedule""#]),
+        (#"{"schedule": "@daily", "on": "process"}"#, [#"1:30: on has a meaning only beside "queue""#]),
+        (
+            #"{"http": "GET /", "schedule": "@daily", "queue": "q", "on": "failed"}"#,
+            [
+                #"1:31: schedule cannot stand beside "http": a function has one trigger"#,
+                #"1:50: queue cannot stand beside "http": a function has one trigger"#,
+            ]
+        ),
         (#"{"http": "GET /", "description": ""}"#, ["1:19: description is not supported by this version of Ferry"]),
         (#"{"http": "GET /", "hander": "X"}"#, [#"1:19: hander is not a known key; did you mean "handler"?"#]),
         (
             #"{"http": "GET /", "colour": 1}"#,
             [
                 "1:19: colour is not a known key; known are concurrency, executor, handler, http, maxBody, on, queue, "
-                    + "queueLimit, retry, timeout"
+                    + "queueLimit, retry, schedule, timeout, timezone"
             ]
         ),
         (
@@ -137,10 +177,10 @@ import Testing
                     + #"not "1MB""#
             ]
         ),
-        (#"{"http": "GET /", "retry": {}}"#, [#"1:28: retry has a meaning only with "on": "process""#]),
+        (#"{"http": "GET /", "retry": {}}"#, [#"1:28: retry has a meaning only with "on": "process" or "schedule""#]),
         (
             #"{"queue": "q", "on": "failed", "retry": {}}"#,
-            [#"1:41: retry has a meaning only with "on": "process""#]
+            [#"1:41: retry has a meaning only with "on": "process" or "schedule""#]
         ),
         (
             #"{"queue": "q", "on": "failed", "maxBody": 1}"#,

@@ -7,7 +7,7 @@ struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List functions.",
         discussion: """
-            Shows each function with its trigger, its route or queue, its timeout and its state: built, stale (its \
+            Shows each function with its trigger, its route, queue or times, its timeout and its state: built, stale (its \
             module is of other sources or another Ferry), not built, or error.
 
             Examples:
@@ -32,7 +32,7 @@ struct List: AsyncParsableCommand {
                 }
                 let rows = items.map(Row.init)
                 output.table(
-                    ["NAME", "TRIGGER", "ROUTE OR QUEUE", "TIMEOUT", "STATE"], rows.map(\.cells),
+                    ["NAME", "TRIGGER", "ROUTE, QUEUE OR TIMES", "TIMEOUT", "STATE"], rows.map(\.cells),
                     colours: rows.map(\.colour))
                 for problem in items.flatMap(\.problems) { Terminal.errors.problem(problem.problem) }
             }
@@ -53,6 +53,8 @@ struct List: AsyncParsableCommand {
         let route: String?
         let queue: String?
         let on: String?
+        let schedule: String?
+        let timezone: String?
         let timeout: String?
         let concurrency: Int?
         let state: FunctionListing.State
@@ -67,16 +69,30 @@ struct List: AsyncParsableCommand {
                 Problem(
                     file: $0.problem.file, line: $0.problem.line, column: $0.problem.column, reason: $0.problem.reason)
             }
+            var target = Target()
             switch item.manifest?.trigger {
-            case .http(let method, let path): (trigger, route, queue, on) = ("http", "\(method) \(path)", nil, nil)
-            case .queue(let name, let moment): (trigger, route, queue, on) = ("queue", nil, name, moment.rawValue)
-            case .schedule(let pattern, _): (trigger, route, queue, on) = ("schedule", pattern, nil, nil)
-            case nil: (trigger, route, queue, on) = (nil, nil, nil, nil)
+            case .http(let method, let path): target = Target(trigger: "http", route: "\(method) \(path)")
+            case .queue(let name, let moment): target = Target(trigger: "queue", queue: name, on: moment.rawValue)
+            case .schedule(let pattern, let zone):
+                target = Target(trigger: "schedule", schedule: pattern, timezone: zone)
+            case nil: break
             }
+            (trigger, route, queue, on) = (target.trigger, target.route, target.queue, target.on)
+            (schedule, timezone) = (target.schedule, target.timezone)
+        }
+
+        private struct Target {
+            var trigger: String?
+            var route: String?
+            var queue: String?
+            var on: String?
+            var schedule: String?
+            var timezone: String?
         }
 
         var cells: [String] {
-            let target = route ?? queue.map { "\($0) \(on ?? "")" } ?? "-"
+            let times = schedule.map { timezone == "UTC" ? $0 : "\($0) (\(timezone ?? "UTC"))" }
+            let target = route ?? queue.map { "\($0) \(on ?? "")" } ?? times ?? "-"
             return [name, trigger ?? "-", target, timeout ?? "-", state.rawValue]
         }
 

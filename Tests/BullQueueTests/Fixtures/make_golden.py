@@ -7,12 +7,13 @@ A scenario has jobs, and an attempt script: for each attempt of each job name ei
 A dump maps each key (without the queue's prefix) to its contents. Times are replaced by "T", scores of `delayed` by "S",
 stacktraces by how many there are; what depends on who woke first (marker, stalled, stalled-check) is left out.
 An operation by hand is a start state, made by the peer, and what the peer's own call made of it; there is no worker
-then, so the markers are compared too.
+then, so the markers are compared too. A dump of schedulers names the times of iterations instead, T1 for the first, as `scheduled_dump` says.
 """
 
 import asyncio
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -245,6 +246,62 @@ OPERATIONS = {
 }
 # Those that the client refuses with an error of no class of its own.
 REFUSED = {"obliterate with active", "change delay of what is not delayed"}
+DAY = 86400000
+# name: operations; a number "+n" is n ms from now
+SCHEDULERS = {
+    "every": [["upsert", "s", {"every": 60000}]],
+    "every with a template": [
+        ["upsert", "s", {"every": 60000, "limit": 3, "startDate": "+30000"}, "n", {"a": 1},
+         {"attempts": 3, "priority": 2, "removeOnComplete": 10}]],
+    "every with an offset": [["upsert", "s", {"every": 600000, "offset": 5000}]],
+    "every with a start gone by": [["upsert", "s", {"every": 60000, "startDate": "+-90000"}]],
+    "every with its end gone by": [["upsert", "s", {"every": 60000, "endDate": "+-90000"}]],
+    "every at once, before others": [["upsert", "s", {"every": 60000}, "n", None, {"lifo": True}]],
+    "pattern": [["upsert", "s", {"pattern": "0 0 * * *"}]],
+    "pattern in a zone": [
+        ["upsert", "s", {"pattern": "0 30 2 * * *", "tz": "Asia/Tokyo", "limit": 5, "endDate": f"+{10 * DAY}"}, "n",
+         {"a": []}, {"attempts": 3, "backoff": {"type": "fixed", "delay": 5}}]],
+    "pattern with a start": [["upsert", "s", {"pattern": "0 0 * * *", "startDate": f"+{3 * DAY}"}]],
+    "every again": [["upsert", "s", {"every": 60000}], ["upsert", "s", {"every": 60000}]],
+    "every again while it is delayed": [
+        ["upsert", "s", {"every": 60000, "startDate": "+50000"}],
+        ["upsert", "s", {"every": 60000}, "x", {"b": 2}, {"attempts": 2}]],
+    "every changed": [["upsert", "s", {"every": 60000, "startDate": "+50000"}], ["upsert", "s", {"every": 45000}]],
+    "every worked": [["upsert", "s", {"every": 60000}], ["activate", "s"], ["upsert", "s", {"every": 60000}]],
+    "every changed while it is worked": [
+        ["upsert", "s", {"every": 60000}], ["activate", "s"], ["upsert", "s", {"every": 500000, "offset": 7000}]],
+    "pattern again": [
+        ["upsert", "s", {"pattern": "0 0 * * *"}], ["upsert", "s", {"pattern": "0 0 * * *"}, "y", {"b": 1}]],
+    "pattern changed": [
+        ["upsert", "s", {"pattern": "0 0 * * *", "limit": 3, "startDate": f"+{5 * DAY}"}, "n", {"a": 1}, {"attempts": 2}],
+        ["upsert", "s", {"pattern": "0 1 * * *", "startDate": f"+{7 * DAY}"}]],
+    "pattern instead of every": [["upsert", "s", {"every": 50000}], ["upsert", "s", {"pattern": "0 0 * * *"}]],
+    "every instead of pattern": [["upsert", "s", {"pattern": "0 0 * * *"}], ["upsert", "s", {"every": 50000}]],
+    "prioritized, then not": [
+        ["upsert", "s", {"every": 60000}, "n", None, {"priority": 3}], ["upsert", "s", {"every": 50000}]],
+    "two": [
+        ["upsert", "s", {"pattern": "0 0 * * *"}],
+        ["upsert", "t:u", {"pattern": "0 1 * * *", "startDate": f"+{7 * DAY}"}, "n"]],
+    "removed": [["upsert", "s", {"every": 60000, "startDate": "+50000"}], ["remove", "s"]],
+    "removed while it waits": [["upsert", "s", {"every": 60000}], ["remove", "s"]],
+    "removed when there is none": [["remove", "s"]],
+}
+
+# name: (operations, attempts, ended jobs)
+SCHEDULED = {
+    "every": ([["upsert", "s", {"every": 400, "limit": 3}, "a", {"x": 1}, {"attempts": 2}]], {"a": [1]}, 3),
+    "every with an offset": ([["upsert", "s", {"every": 1000, "offset": 300, "limit": 2}]], {"s": [1]}, 2),
+    "pattern": (
+        [["upsert", "s", {"pattern": "* * * * * *", "limit": 2, "tz": "Europe/Berlin"}, "a", None, {"removeOnFail": 5}]],
+        {"a": [1]}, 2),
+    "pattern prioritized": (
+        [["upsert", "s", {"pattern": "* * * * * *", "limit": 2}, "a", None, {"priority": 3}]], {"a": [1]}, 2),
+    "tried again": (
+        [["upsert", "s", {"every": 1000, "limit": 1}, "a", None, {"attempts": 2}]], {"a": ["!one", 2]}, 1),
+    "failed": ([["upsert", "s", {"every": 500, "limit": 2}, "a"]], {"a": ["!one"]}, 2),
+    "removed meanwhile": ([["upsert", "s", {"every": 500}, "a"], ["remove", "s"]], {"a": [1]}, 1),
+    "far from done": ([["upsert", "s", {"every": 1000000}, "a", {"x": [1]}]], {"a": [1]}, 1),
+}
 
 
 def is_time(text):
@@ -284,6 +341,105 @@ async def dump(r, skipped=SKIPPED):
         elif kind == "stream":
             result[name] = [[[k, masked(k, v)] for k, v in e[1].items()] for e in await r.xrange(key)]
     return result
+
+
+def slots_of(raw):
+    """The times in the ids of iterations, named T1, T2 and so on in their order."""
+    found = re.findall(r"repeat:[\w:]+:(\d{13})", json.dumps(raw))
+    return {slot: f"T{index + 1}" for index, slot in enumerate(sorted(set(found)))}
+
+
+def named(value, slots):
+    """A value in which times of iterations have their names, in ids too, and other times are "T"."""
+    if isinstance(value, dict):
+        return {k: named(v, slots) for k, v in value.items()}
+    if isinstance(value, list):
+        return [named(v, slots) for v in value]
+    if isinstance(value, str) and value.startswith("repeat:"):
+        return re.sub(r"\d{13}$", lambda m: slots.get(m[0], "T"), value)
+    return "T" if is_time(value) else value
+
+
+def scheduled_dump(raw):
+    """A dump of schedulers in which times are named.
+
+    Of an iteration `delay` is its time's name when it leads there from `timestamp`; so is `prevMillis` with a pattern.
+    Of a record `offset` is "slot" when it is that of the planned time, "other" when a change left an old one behind.
+    """
+    slots, result = slots_of(raw), {}
+    planned = dict(raw.get("repeat", []))
+    for name, value in raw.items():
+        slot = re.search(r"^repeat:[\w:]+:(\d{13})$", name)
+        if slot:
+            at, value = int(slot[1]), dict(value)
+            leads = lambda delay: slots[slot[1]] if int(delay) and int(value["timestamp"]) + int(delay) == at else int(delay)
+            opts = json.loads(value["opts"])
+            opts["delay"] = leads(opts["delay"])
+            if "pattern" in opts["repeat"] and opts["prevMillis"] == at:
+                opts["prevMillis"] = slots[slot[1]]
+            value["delay"] = leads(value["delay"])
+            value = {k: named(json.loads(v) if k in ("data", "returnvalue") else v, slots) for k, v in value.items()}
+            value["opts"] = named(opts, slots)
+            if "stacktrace" in value:
+                value["stacktrace"] = len(json.loads(value["stacktrace"]))
+        elif name.startswith("repeat:"):
+            value = dict(value)
+            every, offset = int(value.get("every", 0)), int(value["offset"])
+            if offset:
+                value["offset"] = "slot" if every and planned[name[7:]] % every == offset else "other"
+            value = {k: named(json.loads(v) if k in ("data", "opts") else v, slots) for k, v in value.items()}
+        elif name == "delayed":
+            value = [[named(id, slots), slots.get(str(int(score // 4096)), "T")] for id, score in value]
+        elif name == "repeat":
+            value = [[id, slots.get(str(int(score)), "T")] for id, score in value]
+        elif name == "events":
+            value = [
+                [[k, slots.get(v, named(v, slots)) if k == "delay" else named(v, slots)] for k, v in event]
+                for event in value if event != [["event", "drained"]]
+            ]
+        else:
+            value = named(value, slots)
+        result[re.sub(r"\d{13}$", lambda m: slots.get(m[0], "T"), name)] = value
+    return result
+
+
+async def raw_dump(r):
+    result = {}
+    base = f"bull:{QUEUE}:"
+    for key in await r.keys(base + "*"):
+        name = key[len(base):]
+        if name in SKIPPED:
+            continue
+        kind = await r.type(key)
+        if kind == "hash":
+            result[name] = await r.hgetall(key)
+        elif kind == "list":
+            result[name] = await r.lrange(key, 0, -1)
+        elif kind == "zset":
+            result[name] = [[m, s] for m, s in await r.zrange(key, 0, -1, withscores=True)]
+        elif kind == "string":
+            result[name] = await r.get(key)
+        elif kind == "stream":
+            result[name] = [[[k, v] for k, v in e[1].items()] for e in await r.xrange(key)]
+    return result
+
+
+async def schedule(r, queue, steps):
+    for verb, scheduler, *rest in steps:
+        # Two operations within a millisecond would share a time.
+        await asyncio.sleep(0.003)
+        if verb == "upsert":
+            now = int(time.time() * 1000)
+            timed = lambda v: now + int(v[1:]) if isinstance(v, str) and v.startswith("+") else v
+            await queue.upsertJobScheduler(scheduler, {k: timed(v) for k, v in rest[0].items()}, *rest[1:])
+        elif verb == "remove":
+            await queue.removeJobScheduler(scheduler)
+        else:
+            # As if a worker had taken it and did not yet advance the scheduler.
+            base = f"bull:{QUEUE}:"
+            id = f"repeat:{scheduler}:{int(await r.zscore(base + 'repeat', scheduler))}"
+            await r.lrem(base + "wait", 0, id)
+            await r.lpush(base + "active", id)
 
 
 async def work(r, connection, script, terminal):
@@ -436,7 +592,7 @@ async def main(socket):
     options = {"unix_socket_path": socket, "decode_responses": True, "socket_timeout": None}
     r = redis.asyncio.Redis(**options)
     connection = redis.asyncio.Redis(**options)
-    golden = {"added": {}, "worked": {}, "flows": {}, "operations": {}}
+    golden = {"added": {}, "worked": {}, "flows": {}, "operations": {}, "schedulers": {}, "scheduled": {}}
     for name, jobs in ADDED.items():
         await r.flushall()
         queue = Queue(QUEUE, {"connection": connection})
@@ -487,6 +643,16 @@ async def main(socket):
             # The order of the children is that of a set, which differs from server to server.
             after["events"].sort()
         golden["operations"][name] = {"operation": operation, "before": before, "after": after, "result": result}
+    for name, steps in SCHEDULERS.items():
+        await r.flushall()
+        await schedule(r, Queue(QUEUE, {"connection": connection}), steps)
+        golden["schedulers"][name] = {"steps": steps, "dump": scheduled_dump(await raw_dump(r))}
+    for name, (steps, script, terminal) in SCHEDULED.items():
+        await r.flushall()
+        await schedule(r, Queue(QUEUE, {"connection": connection}), steps)
+        await work(r, connection, script, terminal)
+        golden["scheduled"][name] = {
+            "steps": steps, "script": script, "terminal": terminal, "after": scheduled_dump(await raw_dump(r))}
     print(json.dumps(golden, indent=1, sort_keys=True))
 
 

@@ -96,6 +96,12 @@ struct Core: Service {
             {
                 services.append(.init(service: trigger))
             }
+            if let trigger = try ScheduleTrigger(
+                runner, settings: configuration.queue, client: queueRedis, lockLoop: queueGroup.next(),
+                grace: configuration.http.drainTimeout, logger: logger)
+            {
+                services.append(.init(service: trigger))
+            }
             if let trigger = try EventTrigger(
                 runner, settings: configuration.queue, client: queueRedis, logger: logger)
             {

@@ -30,7 +30,7 @@ public struct FunctionManifest: Sendable, Hashable {
         case loop
     }
 
-    /// How jobs that Ferry adds to this queue are tried again; options on a job win.
+    /// How jobs that Ferry adds to this queue, or ticks, are tried again; options on a job win.
     public struct Retry: Sendable, Hashable {
         /// The attempts in all.
         public var attempts: Int
@@ -66,22 +66,23 @@ public struct FunctionManifest: Sendable, Hashable {
     public var executor: Executor
     /// The largest body, in bytes.
     public var maxBodyBytes: Int
-    /// How jobs are tried again; for `process` functions.
+    /// How jobs and ticks are tried again; for `process` and scheduled functions. Ticks are not unless the manifest says so.
     public var retry: Retry
 
     /// Makes a manifest; whatever is not given has the documented default of its trigger.
     public init(
         trigger: Trigger, handler: String? = nil, timeout: Duration? = nil, concurrency: Int? = nil,
-        queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int = 1 << 20, retry: Retry = Retry()
+        queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int = 1 << 20, retry: Retry? = nil
     ) {
         let isHTTP = if case .http = trigger { true } else { false }
+        let isSchedule = if case .schedule = trigger { true } else { false }
         self.trigger = trigger
         self.handler = handler
         self.timeout = timeout ?? .seconds(isHTTP ? 135 : 130)
-        self.concurrency = concurrency ?? (isHTTP ? 256 : 4)
+        self.concurrency = concurrency ?? (isHTTP ? 256 : isSchedule ? 1 : 4)
         self.queueLimit = queueLimit ?? self.concurrency * 4
         self.executor = executor
         self.maxBodyBytes = maxBodyBytes
-        self.retry = retry
+        self.retry = retry ?? Retry(attempts: isSchedule ? 1 : 3)
     }
 }

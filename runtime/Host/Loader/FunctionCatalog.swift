@@ -42,7 +42,7 @@ public struct FunctionCatalog: Sendable {
             let result = ManifestDecoder().decode(source.manifestBytes, file: source.manifestFile)
             problems += result.problems.map { FunctionProblem(function: source.name, problem: $0) }
             guard let manifest = result.manifest else { continue }
-            if let claim = Claim(manifest.trigger) {
+            if let claim = Claim(manifest.trigger, of: source.name) {
                 if let owner = owners[claim.key] {
                     let reason = "\(claim.description) is already that of \(owner.name) (\(owner.manifestFile))"
                     let problem = source.problem(reason, at: .trigger)
@@ -74,7 +74,7 @@ public struct FunctionCatalog: Sendable {
         let key: String
         let description: String
 
-        init?(_ trigger: FunctionManifest.Trigger) {
+        init?(_ trigger: FunctionManifest.Trigger, of function: String) {
             switch trigger {
             case .http(let method, let path):
                 key = RoutePattern.key(method: method, path: path)
@@ -82,7 +82,11 @@ public struct FunctionCatalog: Sendable {
             case .queue(let name, .process):
                 key = "queue \(name)"
                 description = "working the queue \"\(name)\""
-            case .queue, .schedule: return nil
+            case .schedule:
+                let queue = ScheduleTrigger.queue(of: function)
+                key = "queue \(queue)"
+                description = "the queue \"\(queue)\", which holds the ticks of a schedule,"
+            case .queue: return nil
             }
         }
     }

@@ -1,3 +1,5 @@
+internal import BullQueue
+
 /// Reads `function.json`, strictly: every problem is reported in one go, each with its line.
 public struct ManifestDecoder: Sendable {
     /// What a manifest that was read says, and what is wrong with it.
@@ -11,14 +13,16 @@ public struct ManifestDecoder: Sendable {
     }
 
     private static let keys = [
-        "http", "queue", "on", "handler", "timeout", "concurrency", "queueLimit", "executor", "maxBody", "retry",
+        "http", "queue", "on", "schedule", "timezone", "handler", "timeout", "concurrency", "queueLimit", "executor",
+        "maxBody", "retry",
     ]
     private static let reserved = [
-        "sse", "websocket", "schedule", "timezone", "cloudevents", "rateLimit", "auth", "description", "request",
-        "responses",
+        "sse", "websocket", "cloudevents", "rateLimit", "auth", "description", "request", "responses",
     ]
     private static let reservedReasons = Dictionary(
         uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
+
+    private static let retryPlace = "has a meaning only with \"on\": \"process\" or \"schedule\""
 
     /// Makes a decoder.
     public init() {}
@@ -57,11 +61,11 @@ public struct ManifestDecoder: Sendable {
 
         switch trigger {
         case .http:
-            misplaced(root, ["retry"], "has a meaning only with \"on\": \"process\"", &reader)
+            misplaced(root, ["retry"], Self.retryPlace, &reader)
         case .queue(_, let moment):
             misplaced(root, ["maxBody", "queueLimit"], "has a meaning only with \"http\"", &reader)
             if moment != .process {
-                misplaced(root, ["retry"], "has a meaning only with \"on\": \"process\"", &reader)
+                misplaced(root, ["retry"], Self.retryPlace, &reader)
             }
         case .schedule:
             misplaced(root, ["maxBody", "queueLimit"], "has a meaning only with \"http\"", &reader)
@@ -72,42 +76,67 @@ public struct ManifestDecoder: Sendable {
     }
 
     private func trigger(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
-        let http = reader.string(root, "http")
-        let queue = reader.string(root, "queue")
-        let moment: FunctionManifest.QueueMoment? = reader.choice(root, "on", aliases: ["complete": .completed])
-        var pattern: RoutePattern?
-        if let http, let json = root.json["http"] {
-            do {
-                pattern = try RoutePattern(http)
-            } catch {
-                reader.report(json, "http", error.reason)
-            }
+        let http = http(root, &reader)
+        let queue = queue(root, &reader)
+        let schedule = schedule(root, &reader)
+        let given = ["http", "queue", "schedule"].filter { root.json[$0] != nil }
+        for (key, owner) in [("on", "queue"), ("timezone", "schedule")] where !given.contains(owner) {
+            misplaced(root, [key], "has a meaning only beside \"\(owner)\"", &reader)
         }
-        if let queue, let json = root.json["queue"] { check(queue: queue, json, &reader) }
+        guard let first = given.first else {
+            if !["on", "timezone"].contains(where: { root.json[$0] != nil }),
+                !Self.reserved.contains(where: { root.json[$0] != nil })
+            {
+                reader.report(
+                    root.json, "",
+                    "a trigger is missing: \"http\": \"METHOD /path\", \"queue\": NAME with \"on\", or \"schedule\": TIMES"
+                )
+            }
+            return nil
+        }
+        guard given.count == 1 else {
+            misplaced(
+                root, Array(given.dropFirst()), "cannot stand beside \"\(first)\": a function has one trigger", &reader)
+            return nil
+        }
+        return http ?? queue ?? schedule
+    }
 
-        switch (root.json["http"], root.json["queue"]) {
-        case (nil, nil):
-            if let on = root.json["on"] {
-                reader.report(on, "on", "has a meaning only beside \"queue\"")
-            } else if !Self.reserved.contains(where: { root.json[$0] != nil }) {
-                reader.report(
-                    root.json, "", "a trigger is missing: \"http\": \"METHOD /path\", or \"queue\": NAME with \"on\"")
-            }
+    private func http(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
+        guard let text = reader.string(root, "http"), let json = root.json["http"] else { return nil }
+        do {
+            let pattern = try RoutePattern(text)
+            return .http(method: pattern.method, path: pattern.path)
+        } catch {
+            reader.report(json, "http", error.reason)
             return nil
-        case (.some, let other?):
-            reader.report(other, "queue", "cannot stand beside \"http\": a function has one trigger")
-            return nil
-        case (.some, nil):
-            if let on = root.json["on"] { reader.report(on, "on", "has a meaning only beside \"queue\"") }
-            return pattern.map { .http(method: $0.method, path: $0.path) }
-        case (nil, let json?):
-            if root.json["on"] == nil {
-                reader.report(
-                    json, "queue", "needs \"on\" beside it: \"process\", \"progress\", \"completed\" or \"failed\"")
-            }
-            guard let queue, let moment else { return nil }
-            return .queue(name: queue, on: moment)
         }
+    }
+
+    private func queue(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
+        let name = reader.string(root, "queue")
+        let moment: FunctionManifest.QueueMoment? = reader.choice(root, "on", aliases: ["complete": .completed])
+        guard let json = root.json["queue"] else { return nil }
+        if let name { check(queue: name, json, &reader) }
+        if root.json["on"] == nil, root.json["http"] == nil, root.json["schedule"] == nil {
+            reader.report(
+                json, "queue", "needs \"on\" beside it: \"process\", \"progress\", \"completed\" or \"failed\"")
+        }
+        guard let name, let moment else { return nil }
+        return .queue(name: name, on: moment)
+    }
+
+    private func schedule(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
+        let pattern = reader.string(root, "schedule")
+        if let pattern, let json = root.json["schedule"] {
+            for problem in CronPattern.problems(in: pattern) { reader.report(json, "schedule", "is wrong: \(problem)") }
+        }
+        let zone = reader.value(
+            root, "timezone", "a time zone of the IANA database, such as \"UTC\" or \"Europe/Berlin\""
+        ) { json in
+            json.string.flatMap { BullSchedule.isTimeZone($0) ? $0 : nil }
+        }
+        return pattern.map { .schedule(pattern: $0, timeZone: zone ?? "UTC") }
     }
 
     private func check(queue name: String, _ json: PositionedJSON, _ reader: inout StrictReader) {
@@ -125,14 +154,14 @@ public struct ManifestDecoder: Sendable {
         }
     }
 
-    private func retry(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Retry {
+    private func retry(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Retry? {
         enum Backoff: String, CaseIterable {
             case exponential
             case fixed
         }
         var retry = FunctionManifest.Retry()
         guard let object = reader.object(root, "retry", keys: ["attempts", "backoff", "delay", "jitter"]) else {
-            return retry
+            return nil
         }
         retry.attempts = reader.integer(object, "attempts", in: 1...1000) ?? retry.attempts
         let backoff: Backoff? = reader.choice(object, "backoff")

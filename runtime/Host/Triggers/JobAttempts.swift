@@ -1,0 +1,72 @@
+internal import BullQueue
+internal import FunctionKit
+internal import Logging
+
+/// Runs the attempts of a queue's jobs by a function within its limits, and says what the queue is to make of each.
+struct JobAttempts: Sendable {
+    let runner: FunctionRunner
+    let logger: Logger
+
+    /// How a worker works that has its jobs done by the function.
+    func workerOptions(_ settings: Configuration.Queue, grace: Duration) -> BullWorkerOptions {
+        var options = BullWorkerOptions()
+        options.concurrency = runner.function.manifest.concurrency
+        options.lockDuration = settings.lockDuration
+        options.stalledCheckInterval = settings.stalledCheck
+        options.stalledCheckGate = settings.stalledGate
+        options.maxStalledCount = settings.maxStalledCount
+        options.shutdownGrace = grace
+        // What is called there only waits: the function itself runs where its manifest says.
+        options.handlersRunOnLoop = true
+        options.name = runner.function.name
+        return options
+    }
+
+    /// Runs one attempt; `body` calls the handler and returns its result as JSON text.
+    func run(
+        _ job: BullJob, _ control: BullJobControl, _ body: @escaping @Sendable (Context) async throws -> String
+    ) async -> BullOutcome {
+        let reportProgress: @Sendable (String) async throws -> Void = { json in try await control.updateProgress(json) }
+        do {
+            let result = try await runner.run(
+                requestID: job.id, attempt: job.attempt, reportProgress: reportProgress,
+                outlived: { isOutlived in isOutlived ? control.takePlace() : control.givePlaceBack() }, body)
+            return .completed(result)
+        } catch {
+            return await outcome(of: error, job: job)
+        }
+    }
+
+    private func outcome(of failure: InvocationError, job: BullJob) async -> BullOutcome {
+        let timeout = runner.function.manifest.timeout
+        let reason: String
+        var retry = BullOutcome.Retry.policy
+        switch failure {
+        case .cancelled: return .handBack
+        case .saturated:
+            // Other invocations of the function hold every slot. The attempt must not count, and the job must not come
+            // straight back here, so it waits a moment; a shutdown ends the wait.
+            try? await Task.sleep(for: .seconds(1))
+            return .handBack
+        case .timedOut: reason = "\(ErrorClass.timeout.rawValue): the attempt took longer than \(timeout)"
+        case .handler(let error as Permanent):
+            reason = error.message
+            retry = .never
+        case .handler(let error as RetryAfter):
+            reason = error.message
+            retry = .after(error.delay)
+        case .handler(let error as HTTPError): reason = error.message
+        case .handler(let error as any ClassifiedError): reason = error.description
+        case .handler(let error):
+            // The text of an unknown error may tell internals: it goes to the log, not to the job.
+            reason = "\(ErrorClass(of: error).rawValue): the handler failed"
+        }
+        logger.warning(
+            "a job's attempt failed",
+            metadata: [
+                "function": "\(runner.function.name)", "job": "\(job.id)",
+                "attempt": "\(job.attempt) of \(job.maxAttempts)", "error": "\(failure)",
+            ])
+        return .failed(reason: reason, retry: retry)
+    }
+}
