@@ -49,44 +49,70 @@ public struct BullJob: Sendable {
     /// The attempts in all, at least 1.
     public var maxAttempts: Int { max(1, options.attempts) }
 
-    /// Reads a started job: `{ id, starts, hash }`.
+    /// Whether the job has a deduplication or a parent, or may have got a parent since it was read: one with an id of
+    /// its producer's choice can be named as a child later.
+    let mayHaveRelations: Bool
+
+    /// Reads the hash of a started job, fields and values.
     ///
     /// Missing and unknown fields and the old name `attemptsMade` are accepted; numbers that are none count as 0.
     ///
-    /// - Returns: `nil` when the reply has another shape.
-    init?(_ reply: RESPValue, token: String) {
-        guard let parts = reply.array, parts.count == 3, let id = parts[0].string, let hash = parts[2].array else {
-            return nil
-        }
-        var fields: [String: String] = [:]
-        fields.reserveCapacity(hash.count / 2)
+    /// - Parameters:
+    ///   - lease: The job's id, lock and starts.
+    ///   - hash: The hash as it was before this start.
+    ///   - cache: The options that were read last.
+    init(_ lease: BullLease, hash: [RESPValue], cache: inout OptionsCache) {
+        var name: String?
+        var data = "{}"
+        var optionsJSON: String?
+        var (made, formerlyMade): (Int?, Int) = (nil, 0)
+        var (stalls, priority, timestamp) = (0, 0, 0)
+        var deferredFailure: String?
+        var parentKey: String?
+        var schedulerID: String?
+        var progress: String?
+        var stacktraces: String?
+        var isDeduplicated = false
         for index in stride(from: 0, to: hash.count - 1, by: 2) {
-            if let field = hash[index].string { fields[field] = hash[index + 1].string }
-        }
-        func count(_ names: String...) -> Int {
-            for name in names {
-                if let text = fields[name] { return BullJob.whole(text) }
+            guard let field = hash[index].string else { continue }
+            let value = hash[index + 1]
+            switch field {
+            case "name": name = value.string
+            case "data": data = value.string ?? "{}"
+            case "opts": optionsJSON = value.string
+            case "timestamp": timestamp = BullJob.whole(value)
+            case "priority": priority = BullJob.whole(value)
+            case "atm": made = BullJob.whole(value)
+            case "attemptsMade": formerlyMade = BullJob.whole(value)
+            case "stc": stalls = BullJob.whole(value)
+            case "defa": deferredFailure = value.string
+            case "parentKey": parentKey = value.string
+            case "deid": isDeduplicated = true
+            case "rjk": schedulerID = value.string
+            case "progress": progress = value.string
+            case "stacktrace": stacktraces = value.string
+            default: break
             }
-            return 0
         }
-        self.id = id
-        self.token = token
-        name = fields["name"] ?? ""
-        data = fields["data"] ?? "{}"
-        optionsJSON = fields["opts"] ?? "{}"
-        let options = BullJobOptions(json: fields["opts"])
+        id = lease.id
+        token = lease.token
+        self.name = name ?? ""
+        self.data = data
+        self.optionsJSON = optionsJSON ?? "{}"
+        let options = cache.options(optionsJSON)
         self.options = options ?? BullJobOptions()
-        attemptsMade = max(0, count("atm", "attemptsMade"))
-        attemptsStarted = Int(parts[1].integer ?? 1)
-        stalledCount = count("stc")
-        addedAt = Timestamp(milliseconds: Int64(count("timestamp")))
-        priority = count("priority")
-        deferredFailure = fields["defa"]
-        parentKey = fields["parentKey"]
-        schedulerID = fields["rjk"]
-        progress = fields["progress"]
-        stacktraces = fields["stacktrace"]
-        if fields["name"] == nil {
+        attemptsMade = max(0, made ?? formerlyMade)
+        attemptsStarted = lease.starts
+        stalledCount = stalls
+        addedAt = Timestamp(milliseconds: Int64(timestamp))
+        self.priority = priority
+        self.deferredFailure = deferredFailure
+        self.parentKey = parentKey
+        self.schedulerID = schedulerID
+        self.progress = progress
+        self.stacktraces = stacktraces
+        mayHaveRelations = isDeduplicated || parentKey != nil || !BullJob.isNumber(id)
+        if name == nil {
             defect = "the job has no name"
         } else if options == nil {
             defect = "the job's options are not a JSON object"
@@ -95,10 +121,29 @@ public struct BullJob: Sendable {
         }
     }
 
+    /// Options that many jobs have in common are read once.
+    struct OptionsCache {
+        private var text: String?
+        private var value: BullJobOptions?
+
+        mutating func options(_ text: String?) -> BullJobOptions? {
+            guard let text else { return BullJobOptions() }
+            if text != self.text {
+                value = BullJobOptions(json: text)
+                self.text = text
+            }
+            return value
+        }
+    }
+
+    private static func isNumber(_ id: String) -> Bool {
+        id.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+
     /// A field's number, cut to whole; 0 for what is none.
-    private static func whole(_ text: String) -> Int {
-        if let number = Int(text) { return number }
-        guard let number = Double(text), abs(number) <= 9_007_199_254_740_991 else { return 0 }
+    private static func whole(_ value: RESPValue) -> Int {
+        if let number = value.integer { return Int(number) }
+        guard let number = value.string.flatMap(Double.init), abs(number) <= 9_007_199_254_740_991 else { return 0 }
         return Int(number)
     }
 

@@ -17,7 +17,7 @@ public final class BullWorker: Sendable {
 
     /// A started job.
     struct Run {
-        let job: BullJob
+        let lease: BullLease
         let hold: BullHold
         let task: Task<Void, Never>
     }
@@ -57,6 +57,7 @@ public final class BullWorker: Sendable {
     let logger: Logger
     let timers: any EventLoop
     private let executor: LoopExecutor
+    private let optionsCache = Mutex(BullJob.OptionsCache())
     let id: String
     let state = Mutex(State())
     let dispatcherWakeUp = WakeUp()
@@ -176,41 +177,54 @@ public final class BullWorker: Sendable {
     private func lose(_ numbers: [Int]) {
         let lost = state.withLock { state in numbers.compactMap { state.runs[$0] } }
         for run in lost {
-            logger.warning("the lock of a running job is lost", metadata: ["job": "\(run.job.id)"])
+            logger.warning("the lock of a running job is lost", metadata: ["job": "\(run.lease.id)"])
             run.hold.lose()
             run.task.cancel()
         }
     }
 
-    /// Has a job worked; or, when it is a scheduler's and `refusal` tells why it cannot be, has its follower planned.
-    func start(_ job: BullJob, number: Int, refusal: String? = nil) {
+    /// Has a job worked, whose hash was this.
+    func start(_ lease: BullLease, _ hash: [RESPValue], number: Int) {
         let hold = BullHold()
-        let control = BullJobControl(job: job, worker: self, hold: hold)
         state.withLock { state in
             // Owned by the table of runs, which the worker's end waits for; ends with the handler.
             let task = Task(executorPreference: options.handlersRunOnLoop ? executor : nil) {
-                let outcome =
-                    if let scheduler = job.schedulerID {
-                        await self.work(job, of: scheduler, control, refusal: refusal)
-                    } else {
-                        await self.handler(job, control)
-                    }
-                self.ended(number, job, hold, outcome)
+                let job = self.optionsCache.withLock { BullJob(lease, hash: hash, cache: &$0) }
+                self.ended(number, lease, job, hold, await self.work(job, hold))
             }
-            state.runs[number] = Run(job: job, hold: hold, task: task)
+            state.runs[number] = Run(lease: lease, hold: hold, task: task)
         }
     }
 
-    private func ended(_ number: Int, _ job: BullJob, _ hold: BullHold, _ outcome: BullOutcome) {
-        let random = Double.random(in: 0..<1)
+    private func work(_ job: BullJob, _ hold: BullHold) async -> BullOutcome {
+        let refusal = refusal(of: job)
+        let control = BullJobControl(job: job, worker: self, hold: hold)
+        // A scheduler goes on also when one of its jobs cannot be run.
+        if let scheduler = job.schedulerID { return await work(job, of: scheduler, control, refusal: refusal) }
+        if let refusal { return .failed(reason: refusal, retry: .never) }
+        return await handler(job, control)
+    }
+
+    /// Why a job fails without being run.
+    private func refusal(of job: BullJob) -> String? {
+        if let reason = job.deferredFailure ?? job.defect { return reason }
+        if let limit = options.maxStartedAttempts, job.attemptsStarted > limit {
+            return "job started more than allowable limit"
+        }
+        return nil
+    }
+
+    private func ended(
+        _ number: Int, _ lease: BullLease, _ job: BullJob, _ hold: BullHold, _ outcome: BullOutcome
+    ) {
         state.withLock { state in
             // A run that is gone was handed back while its handler went on.
             guard state.runs.removeValue(forKey: number) != nil, !hold.isLost else { return }
             var outcome = outcome
             if case .handingBack = state.phase {
-                if case .failed = outcome { outcome = .handBack }
+                if case .failed(_, _, let retry) = outcome, retry != .never { outcome = .handBack }
             }
-            state.settlements.append(Settlement(job: job, run: number, outcome: outcome, random: random))
+            state.settlements.append(Settlement(lease, job: job, run: number, outcome: outcome))
         }
         dispatcherWakeUp.notify()
     }

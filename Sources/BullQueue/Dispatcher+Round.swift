@@ -115,11 +115,11 @@ extension Dispatcher {
         let codes = codes?.array ?? []
         for (index, settlement) in settlements.enumerated() {
             let code = index < codes.count ? codes[index].integer ?? 0 : 0
-            if code == -4 || code == -9 {
+            if let job = settlement.job, code == -4 || code == -9 {
                 var failed = settlement
                 let reason = code == -4 ? "job has pending children" : "job has failed children"
                 failed.operation =
-                    .finish(succeeded: false, value: reason, stacktrace: settlement.job.stacktraces(adding: [reason]))
+                    .finish(succeeded: false, value: reason, stacktrace: job.stacktraces(adding: [reason]))
                 pending.append(failed)
                 continue
             }
@@ -137,12 +137,12 @@ extension Dispatcher {
             } else if code == 1 {
                 worker.logger.warning(
                     "a finished job's parent or deduplication was not updated",
-                    metadata: ["job": "\(settlement.job.id)"])
+                    metadata: ["job": "\(settlement.lease.id)"])
             } else if code < 0 {
                 // After a lost reply this is what a repetition meets when the first one was carried out.
                 worker.logger.log(
                     level: settlement.isUncertain ? .debug : .warning, "a job's outcome was dropped",
-                    metadata: ["job": "\(settlement.job.id)", "code": "\(code)", "reason": "\(Self.reason(code))"])
+                    metadata: ["job": "\(settlement.lease.id)", "code": "\(code)", "reason": "\(Self.reason(code))"])
             }
         }
     }
@@ -177,7 +177,7 @@ extension Dispatcher {
             keeper.remove(settlements[0].run)
             worker.logger.error(
                 "a job could not be settled; it comes back when its lock has lapsed",
-                metadata: ["job": "\(settlements[0].job.id)", "error": "\(error)"])
+                metadata: ["job": "\(settlements[0].lease.id)", "error": "\(error)"])
         }
     }
 
@@ -199,12 +199,14 @@ extension Dispatcher {
                 "an id was dropped: there is no job behind it", metadata: ["job": "\(id.string ?? "?")"])
         }
         for reply in jobs {
-            guard let job = BullJob(reply, token: token) else {
-                worker.logger.error(
-                    "a job could not be read", metadata: ["job": "\(reply.array?.first?.string ?? "?")"])
+            // Only what the next round needs is read here; the rest in the job's own task, while the server works.
+            guard case .array(let parts) = reply, parts.count == 3, let id = parts[0].string,
+                case .array(let hash) = parts[2]
+            else {
+                worker.logger.error("a job could not be read", metadata: ["job": "\(reply)"])
                 continue
             }
-            begin(job, sent)
+            begin(BullLease(id: id, token: token, starts: Int(parts[1].integer ?? 1)), hash, sent)
         }
         isFetchUncertain = false
         tokenNumber += 1
@@ -221,29 +223,16 @@ extension Dispatcher {
         needsFetch = true
     }
 
-    private mutating func begin(_ job: BullJob, _ sent: NIODeadline) {
+    private mutating func begin(_ lease: BullLease, _ hash: [RESPValue], _ sent: NIODeadline) {
         let (number, isStopping) = worker.state.withLock { state in
             state.nextRun += 1
             return (state.nextRun, state.phase.isStopping)
         }
-        keeper.add(number, job, renewed: sent)
+        keeper.add(number, lease, renewed: sent)
         if isStopping {
-            pending.append(Settlement(job: job, run: number, operation: .handBack()))
-        } else if let reason = refusal(of: job), job.schedulerID == nil {
-            let operation = Settlement.Operation.finish(
-                succeeded: false, value: reason, stacktrace: job.stacktraces(adding: [reason]))
-            pending.append(Settlement(job: job, run: number, operation: operation))
+            pending.append(Settlement(lease, run: number, operation: .handBack()))
         } else {
-            worker.start(job, number: number, refusal: refusal(of: job))
+            worker.start(lease, hash, number: number)
         }
-    }
-
-    /// Why a job fails without being run.
-    private func refusal(of job: BullJob) -> String? {
-        if let reason = job.deferredFailure ?? job.defect { return reason }
-        if let limit = worker.options.maxStartedAttempts, job.attemptsStarted > limit {
-            return "job started more than allowable limit"
-        }
-        return nil
     }
 }

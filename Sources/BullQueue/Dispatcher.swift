@@ -84,7 +84,7 @@ struct Dispatcher {
             if case .handingBack(let until) = state.phase, until <= now {
                 for (number, run) in state.runs where !run.hold.isLost {
                     run.hold.lose()
-                    state.settlements.append(Settlement(job: run.job, run: number, operation: .handBack()))
+                    state.settlements.append(Settlement(run.lease, run: number, operation: .handBack()))
                 }
                 state.runs = [:]
             }
@@ -116,7 +116,7 @@ struct Dispatcher {
         if case .handingBack(let until) = view.phase, now > until + .seconds(5) {
             worker.logger.error(
                 "ended without telling the queue; the jobs come back when their locks have lapsed",
-                metadata: ["jobs": "\(pending.map(\.job.id))"])
+                metadata: ["jobs": "\(pending.map(\.lease.id))"])
             return true
         }
         return false

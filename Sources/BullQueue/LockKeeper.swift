@@ -10,9 +10,7 @@ internal import Synchronization
 /// pool does not hold up a renewal.
 actor LockKeeper {
     private struct Entry {
-        let id: String
-        let token: String
-        let starts: Int
+        let lease: BullLease
         var renewed: NIODeadline
     }
 
@@ -46,9 +44,8 @@ actor LockKeeper {
     }
 
     /// Renews a job's lock from now on. `renewed` is when it was set at the latest.
-    nonisolated func add(_ run: Int, _ job: BullJob, renewed: NIODeadline) {
-        let entry = Entry(id: job.id, token: job.token, starts: job.attemptsStarted, renewed: renewed)
-        entries.withLock { $0[run] = entry }
+    nonisolated func add(_ run: Int, _ lease: BullLease, renewed: NIODeadline) {
+        entries.withLock { $0[run] = Entry(lease: lease, renewed: renewed) }
     }
 
     /// Renews it no longer.
@@ -99,7 +96,8 @@ actor LockKeeper {
         var arguments: [RedisArgument] = [.integer(options.lockDuration.wholeMilliseconds)]
         arguments.reserveCapacity(1 + due.count * 3)
         for entry in due.values {
-            arguments += [.string(entry.id), .string(entry.token), .integer(Int64(entry.starts))]
+            let lease = entry.lease
+            arguments += [.string(lease.id), .string(lease.token), .integer(Int64(lease.starts))]
         }
         do {
             let reply = try await client.send(
@@ -107,7 +105,7 @@ actor LockKeeper {
                 // A reply that is lost leaves time for two more renewals.
                 timeout: options.lockDuration / 4)
             let lostIDs = Set((reply.array ?? []).compactMap(\.string))
-            let lost = due.filter { lostIDs.contains($0.value.id) }.keys
+            let lost = due.filter { lostIDs.contains($0.value.lease.id) }.keys
             entries.withLock { entries in
                 for run in due.keys { entries[run]?.renewed = now }
                 for run in lost { entries.removeValue(forKey: run) }

@@ -12,7 +12,9 @@ struct Settlement: Sendable {
         case none
     }
 
-    let job: BullJob
+    let lease: BullLease
+    /// The job, where its attempt has ended.
+    let job: BullJob?
     /// The worker's number for this start of the job.
     let run: Int
     var operation: Operation
@@ -23,18 +25,19 @@ struct Settlement: Sendable {
     /// Whether its lock had lapsed, so that it is to be taken again first, if nobody else has the job.
     var retakesLock = false
 
-    init(job: BullJob, run: Int, operation: Operation) {
+    init(_ lease: BullLease, job: BullJob? = nil, run: Int, operation: Operation) {
+        self.lease = lease
         self.job = job
         self.run = run
         self.operation = operation
     }
 
-    /// Chooses what follows an attempt; `random` is uniform in 0..<1, for jitter.
-    init(job: BullJob, run: Int, outcome: BullOutcome, random: Double) {
-        self.init(job: job, run: run, operation: Settlement.operation(job, outcome, random))
+    /// Chooses what follows an attempt.
+    init(_ lease: BullLease, job: BullJob, run: Int, outcome: BullOutcome) {
+        self.init(lease, job: job, run: run, operation: Settlement.operation(job, outcome))
     }
 
-    private static func operation(_ job: BullJob, _ outcome: BullOutcome, _ random: Double) -> Operation {
+    private static func operation(_ job: BullJob, _ outcome: BullOutcome) -> Operation {
         switch outcome {
         case .handBack: return .handBack()
         case .moved: return .none
@@ -55,7 +58,7 @@ struct Settlement: Sendable {
                 let ms = min(delay.wholeMilliseconds, Int64(BullBackoff.maximumMs))
                 step = ms > 0 ? .delay(ms: ms) : .immediately
             } else {
-                step = job.options.backoff?.step(afterAttempt: job.attempt, random: random) ?? .immediately
+                step = job.options.backoff?.step(afterAttempt: job.attempt, random: .random(in: 0..<1)) ?? .immediately
             }
             switch step {
             case .immediately: return .retry(reason: reason, stacktrace: traces(job, reason, stacktrace))
@@ -79,7 +82,7 @@ struct Settlement: Sendable {
         .evaluate(
             BullScripts.extendLocks, keys: [keys.base],
             arguments: [
-                .integer(lockMs), .string(job.id), .string(job.token), .integer(Int64(job.attemptsStarted)),
+                .integer(lockMs), .string(lease.id), .string(lease.token), .integer(Int64(lease.starts)),
             ])
     }
 
@@ -94,12 +97,12 @@ struct Settlement: Sendable {
 
     /// The command of an operation that has one of its own; `nil` for a finish.
     func command(_ keys: BullKeys, now: Int64) -> RedisCommand? {
-        let id = RedisArgument.string(job.id)
-        let token = RedisArgument.string(job.token)
+        let id = RedisArgument.string(lease.id)
+        let token = RedisArgument.string(lease.token)
         switch operation {
         case .finish, .none: return nil
         case .retry(let reason, let stacktrace):
-            let order: RedisArgument = job.options.isLIFO ? "lifo" : ""
+            let order: RedisArgument = job?.options.isLIFO == true ? "lifo" : ""
             return .evaluate(
                 BullScripts.retryJob, keys: [keys.base],
                 arguments: [.integer(now), id, token, .string(reason), .string(stacktrace), order])
@@ -113,21 +116,50 @@ struct Settlement: Sendable {
         }
     }
 
-    /// Appends a finish's nine arguments.
+    /// Appends a finish's six arguments; see `finishJobs.lua`.
     func appendFinish(to arguments: inout [RedisArgument], _ options: BullWorkerOptions) {
-        guard case .finish(let succeeded, let value, let stacktrace) = operation else { return }
+        guard case .finish(let succeeded, let value, let stacktrace) = operation, let job else { return }
         let rule =
             succeeded
             ? job.options.removeOnComplete ?? options.removeOnComplete
             : job.options.removeOnFail ?? options.removeOnFail
-        arguments.append(.string(job.id))
-        arguments.append(.string(job.token))
+        arguments.append(.string(lease.id))
+        arguments.append(.string(lease.token))
         arguments.append(succeeded ? "completed" : "failed")
         arguments.append(.string(value))
-        arguments.append(.string(stacktrace))
-        arguments.append(.integer(Int64(rule.count ?? -1)))
-        arguments.append(.integer(rule.ageSeconds.map { Int64(min($0 * 1000, BullBackoff.maximumMs)) } ?? -1))
-        arguments.append(.integer(Int64(rule.limit ?? 1000)))
-        arguments.append(.integer(Int64(job.options.attempts)))
+        arguments.append(.integer(Int64(job.attempt)))
+        let isPlain = succeeded && rule == .keepAll && !job.mayHaveRelations
+        arguments.append(isPlain ? "" : .string(Settlement.details(job, succeeded, stacktrace, rule)))
+    }
+
+    /// What few jobs have, as JSON text.
+    private static func details(_ job: BullJob, _ succeeded: Bool, _ stacktrace: String, _ rule: BullKeepRule) -> String
+    {
+        var writer = JSONWriter(capacity: 128 + stacktrace.utf8.count)
+        writer.object { writer in
+            if let count = rule.count {
+                writer.key("count")
+                writer.value(count)
+            }
+            if let age = rule.ageSeconds {
+                writer.key("age")
+                writer.value(Int(min(age * 1000, BullBackoff.maximumMs)))
+                writer.key("limit")
+                writer.value(rule.limit ?? 1000)
+            }
+            if !succeeded {
+                writer.key("attempts")
+                writer.value(job.options.attempts)
+                if !stacktrace.isEmpty {
+                    writer.key("stacktrace")
+                    writer.value(stacktrace)
+                }
+            }
+            if job.mayHaveRelations {
+                writer.key("related")
+                writer.value(true)
+            }
+        }
+        return String(buffer: writer.buffer)
     }
 }

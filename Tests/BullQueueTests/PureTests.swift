@@ -128,11 +128,16 @@ import Testing
         var all = ["name": "n", "data": "{}", "opts": opts, "timestamp": "1", "atm": String(atm)]
         all.merge(fields) { $1 }
         let flat = all.flatMap { [RESPValue.bytes(.init(string: $0)), .bytes(.init(string: $1))] }
-        return try #require(BullJob(.array([.bytes(.init(string: "7")), .integer(1), .array(flat)]), token: "t"))
+        return read(flat)
+    }
+
+    private func read(_ hash: [RESPValue], starts: Int = 1) -> BullJob {
+        var cache = BullJob.OptionsCache()
+        return BullJob(BullLease(id: "7", token: "t", starts: starts), hash: hash, cache: &cache)
     }
 
     private func operation(_ job: BullJob, _ outcome: BullOutcome) -> Settlement.Operation {
-        Settlement(job: job, run: 1, outcome: outcome, random: 0).operation
+        Settlement(BullLease(id: "7", token: "t", starts: 1), job: job, run: 1, outcome: outcome).operation
     }
 
     @Test func `attempts and back-off decide what follows a failure`() throws {
@@ -173,9 +178,20 @@ import Testing
             opts: "{}", fields: ["attemptsMade": "3", "priority": "x", "timestamp": "1500.5", "new": "1"])
         #expect(old.attemptsMade == 0 && old.priority == 0 && old.addedAt.milliseconds == 1500 && old.defect == nil)
         let flat = ["name", "n", "attemptsMade", "3"].map { RESPValue.bytes(.init(string: $0)) }
-        let renamed = try #require(
-            BullJob(.array([.bytes(.init(string: "7")), .integer(4), .array(flat)]), token: "t"))
+        let renamed = read(flat, starts: 4)
         #expect(renamed.attemptsMade == 3 && renamed.attempt == 4 && renamed.attemptsStarted == 4)
         #expect(try job(opts: "[]").defect != nil)
+    }
+}
+
+extension BullJob {
+    /// Reads a started job as a script gives it: `{ id, starts, hash }`.
+    init?(reply: RESPValue, token: String) {
+        guard let parts = reply.array, parts.count == 3, let id = parts[0].string, let hash = parts[2].array else {
+            return nil
+        }
+        var cache = OptionsCache()
+        self.init(
+            BullLease(id: id, token: token, starts: Int(parts[1].integer ?? 1)), hash: hash, cache: &cache)
     }
 }

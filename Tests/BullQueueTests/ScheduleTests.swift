@@ -21,7 +21,7 @@ import Testing
                     .integer(now), 1, "gone:1", .integer(Int64(lockMs)), "", "", "", "",
                 ]))
         let job = try #require(reply.array?.first?.array?.first)
-        return try #require(BullJob(job, token: "gone:1"))
+        return try #require(BullJob(reply: job, token: "gone:1"))
     }
 
     private func expectTicks(_ ticks: [Int64], apart ms: Int64) {
@@ -73,7 +73,7 @@ import Testing
                 let due = try #require(try await schedulers.upsert("s", schedule)).due.milliseconds
                 let job = try #require(
                     BullJob(
-                        .array([
+                        reply: .array([
                             .bytes(ByteBuffer(string: "repeat:s:\(due)")), .integer(1),
                             .array(
                                 [

@@ -3,16 +3,18 @@
 --
 -- KEYS[1]     the queue's prefix
 -- ARGV[1..7]  as in fetchJobs; ARGV[2] = 0 takes none
--- Then for each job 9 of ARGV:
+-- Then for each job 6 of ARGV:
 --   1  id
 --   2  lock token
 --   3  'completed' or 'failed'
 --   4  return value as JSON, or the reason as plain text
---   5  stacktrace, JSON array, or '' to leave it
---   6  keep at most so many finished jobs: -1 all, 0 removes this one at once
---   7  remove finished jobs older than this, ms; -1 none
---   8  at most so many of these a call
---   9  the job's attempts in all
+--   5  the attempts made with this one
+--   6  '' or JSON of what few jobs have:
+--        count       keep at most so many finished jobs, 0 removes this one at once; all when absent
+--        age, limit  remove finished jobs older than this, ms, at most so many a call; none when absent
+--        stacktrace  JSON array as text
+--        attempts    of a failed job: its attempts in all
+--        related     it has a deduplication or a parent, or may have got a parent since it was started
 --
 -- Returns { codes, jobs, limited, due, refused }; the last four as in fetchJobs. A code a job:
 --    1  finished, but its parent or the job parked behind its deduplication could not be updated (a key's type is wrong)
@@ -30,24 +32,28 @@
 @include remove
 
 local nowText, now = ARGV[1], tonumber(ARGV[1])
-local codes, keys, ids = {}, {}, {}
+local codes, keys, ids, more = {}, {}, {}, {}
 local locks, subKeys = {}, {}
 local keepsAll = true
-for first = 8, #ARGV, 9 do
+for first = 8, #ARGV, 6 do
     local number, key = #ids + 1, prefix .. ARGV[first]
     ids[number], keys[number], locks[number] = ARGV[first], key, key .. ':lock'
     subKeys[number * 2 - 1], subKeys[number * 2] = key .. ':dependencies', key .. ':unsuccessful'
-    keepsAll = keepsAll and ARGV[first + 5] == '-1' and ARGV[first + 6] == '-1'
+    if ARGV[first + 5] ~= '' then
+        more[number] = cjson.decode(ARGV[first + 5])
+        keepsAll = keepsAll and not more[number].count and not more[number].age
+    end
 end
 
 -- What the jobs of a step have in common is done at once.
 local holders = redis.call('MGET', unpack(locks))
+local allExist = redis.call('EXISTS', unpack(keys)) == #keys
 local mayHaveChildren = redis.call('EXISTS', unpack(subKeys)) > 0
-local jobs, ready, free, scores = {}, {}, {}, { completed = {}, failed = {} }
+local seen, ready, scores = {}, {}, { completed = {}, failed = {} }
+local freeLocks, freeIds = {}, {}
 for number, id in ipairs(ids) do
-    local key, token, target, code = keys[number], ARGV[number * 9], ARGV[number * 9 + 1], 0
-    local job = try('HMGET', key, 'name', 'atm', 'deid', 'parentKey')
-    if not job or not job[1] then
+    local key, token, target, code = keys[number], ARGV[number * 6 + 3], ARGV[number * 6 + 4], 0
+    if not allExist and not (try('HGET', key, 'name')) then
         code = -1
     elseif mayHaveChildren and target == 'completed' and (try('SCARD', key .. ':dependencies') or 0) > 0 then
         code = -4
@@ -55,24 +61,20 @@ for number, id in ipairs(ids) do
         code = -9
     elseif token ~= '0' and holders[number] ~= token then
         code = holders[number] and -6 or -2
-    elseif jobs[key] then
+    elseif seen[id] then
         code = -3 -- Named twice.
     else
-        jobs[key] = job
+        seen[id] = true
         ready[#ready + 1] = number
         if token ~= '0' then
-            free[#free + 1] = number
+            freeLocks[#freeLocks + 1], freeIds[#freeIds + 1] = locks[number], id
         end
         local set = scores[target]
         set[#set + 1], set[#set + 2] = nowText, id
     end
     codes[number] = code
 end
-if #free > 0 then
-    local freeLocks, freeIds = {}, {}
-    for index, number in ipairs(free) do
-        freeLocks[index], freeIds[index] = locks[number], ids[number]
-    end
+if #freeLocks > 0 then
     redis.call('DEL', unpack(freeLocks))
     redis.call('SREM', stalled, unpack(freeIds))
 end
@@ -84,20 +86,25 @@ if keepsAll then
     end
 end
 
--- Those that have a deduplication or a parent are few.
-local releaseDeduplication, tellParent
+-- Those that have a deduplication or a parent are few. Whatever others have made of the keys of these, a job that has
+-- left its list goes on. Returns the code.
+local tellRelated
 local function learnRelations()
 @include add
 @include deduplication
 @include parent
-    return function(id, name, time)
-        return pcall(releaseDeduplication, id, name, time)
-    end, function(...)
-        return pcall(tellParent, ...)
+    return function(id, key, succeeded, value)
+        local job = redis.call('HMGET', key, 'deid', 'parentKey', 'parent')
+        local isTold = true
+        if job[1] then
+            isTold = pcall(releaseDeduplication, id, job[1], now)
+        end
+        if job[2] then
+            isTold = pcall(tellParent, key, job[2], job[3], succeeded, value, now) and isTold
+        end
+        return isTold and 0 or 1
     end
 end
-
-redis.call('XTRIM', events, 'MAXLEN', '~', maxEvents)
 
 -- Takes the jobs out of `active`: one by one, or, when there are many, by writing anew what is left of a list that is
 -- not much longer. Marks with code -3 those that were not there.
@@ -138,8 +145,8 @@ if #ready > 0 then
 end
 local finished = 0
 for _, number in ipairs(ready) do
-    local id, key, first = ids[number], keys[number], number * 9 - 1
-    local job, target, value = jobs[key], ARGV[first + 2], ARGV[first + 3]
+    local id, key, first = ids[number], keys[number], number * 6 + 2
+    local target, value, made, its = ARGV[first + 2], ARGV[first + 3], ARGV[first + 4], more[number]
     local set, succeeded = prefix .. target, target == 'completed'
     if codes[number] == -3 then
         if keepsAll then
@@ -147,57 +154,41 @@ for _, number in ipairs(ready) do
         end
     else
         finished = finished + 1
-        -- The job has left its list: whatever others have made of the keys of its deduplication or parent, it goes on.
-        local isTold = true
-        if job[3] or job[4] then
-            if not tellParent then
-                releaseDeduplication, tellParent = learnRelations()
-            end
-            if job[3] then
-                isTold = releaseDeduplication(id, job[3], now)
-            end
-            if job[4] then
-                local parent = redis.call('HGET', key, 'parent')
-                isTold = tellParent(key, job[4], parent, succeeded, value, now) and isTold
-            end
+        if its and its.related then
+            tellRelated = tellRelated or learnRelations()
+            codes[number] = tellRelated(id, key, succeeded, value)
         end
-        local made = (whole(job[2] or '') or 0) + 1
-        local keepCount = tonumber(ARGV[first + 5])
-        if keepCount == 0 then
+        if its and its.count == 0 then
             removeJob(id)
         else
-            local valueField = succeeded and 'returnvalue' or 'failedReason'
-            redis.call('HSET', key, 'atm', digits(made), valueField, value, 'finishedOn', nowText)
+            local field = succeeded and 'returnvalue' or 'failedReason'
+            redis.call('HSET', key, 'atm', made, field, value, 'finishedOn', nowText)
             if not succeeded then
-                if ARGV[first + 4] ~= '' then
-                    redis.call('HSET', key, 'stacktrace', ARGV[first + 4])
+                if its and its.stacktrace then
+                    redis.call('HSET', key, 'stacktrace', its.stacktrace)
                 end
                 redis.call('HDEL', key, 'defa')
             end
             if not keepsAll then
                 redis.call('ZADD', set, nowText, id)
-                local keepAge = tonumber(ARGV[first + 6])
-                if keepAge >= 0 then
-                    removeAll(
-                        set,
-                        redis.call(
-                            'ZRANGEBYSCORE', set, '-inf', now - keepAge, 'LIMIT', 0, tonumber(ARGV[first + 7])))
+                if its and its.age then
+                    local last = now - its.age
+                    removeAll(set, redis.call('ZRANGEBYSCORE', set, '-inf', last, 'LIMIT', 0, its.limit or 1000))
                 end
-                if keepCount > 0 then
-                    removeAll(set, redis.call('ZRANGE', set, 0, -(keepCount + 1)))
+                if its and its.count then
+                    removeAll(set, redis.call('ZRANGE', set, 0, -(its.count + 1)))
                 end
             end
         end
-        if succeeded then
-            redis.call('XADD', events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', value, 'prev', 'active')
+        if not succeeded then
+            emitCapped('failed', 'jobId', id, 'failedReason', value, 'prev', 'active')
+            if tonumber(made) >= (its and its.attempts or 0) then
+                emit('retries-exhausted', 'jobId', id, 'attemptsMade', made)
+            end
+        elseif finished == 1 then
+            emitCapped('completed', 'jobId', id, 'returnvalue', value, 'prev', 'active')
         else
-            emit('failed', 'jobId', id, 'failedReason', value, 'prev', 'active')
-            if made >= tonumber(ARGV[first + 8]) then
-                emit('retries-exhausted', 'jobId', id, 'attemptsMade', digits(made))
-            end
-        end
-        if not isTold then
-            codes[number] = 1
+            redis.call('XADD', events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', value, 'prev', 'active')
         end
     end
 end

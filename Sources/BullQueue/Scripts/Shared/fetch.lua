@@ -68,7 +68,7 @@ local function start(id, nowText, token, lockMs, worker)
         return nil
     end
     if token ~= '0' then
-        redis.call('SET', key .. ':lock', token, 'PX', lockMs)
+        redis.call('PSETEX', key .. ':lock', lockMs, token)
     end
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     starts = starts + 1
