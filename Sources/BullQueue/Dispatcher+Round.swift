@@ -227,14 +227,15 @@ extension Dispatcher {
             return (state.nextRun, state.phase.isStopping)
         }
         keeper.add(number, job, renewed: sent)
+        let reason = refusal(of: job)
         if isStopping {
             pending.append(Settlement(job: job, run: number, operation: .handBack()))
-        } else if let reason = refusal(of: job), job.schedulerID == nil {
+        } else if let reason, job.schedulerID == nil {
             let operation = Settlement.Operation.finish(
                 succeeded: false, value: reason, stacktrace: job.stacktraces(adding: [reason]))
             pending.append(Settlement(job: job, run: number, operation: operation))
         } else {
-            worker.start(job, number: number, refusal: refusal(of: job))
+            worker.start(job, number: number, refusal: reason)
         }
     }
 
