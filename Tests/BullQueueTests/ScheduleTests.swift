@@ -379,6 +379,45 @@ import Testing
         #expect(throws: BullError(.invalidSchedule, "")) { try schedule.validate() }
     }
 
+    @Test func `dates are read as numbers, as texts of numbers and as ISO 8601`() throws {
+        for text in ["1893553445006", #""1893553445006""#, #""2030-01-02T03:04:05.006Z""#] {
+            let rule = try #require(RepeatRule(JSONNode(parsing: #"{"every":5,"endDate":\#(text),"x":[]}"#)))
+            #expect(rule.end == 1_893_553_445_006 && rule.following().members["x"] == .array([]))
+        }
+        let rule = RepeatRule(JSONNode(parsing: #"{"pattern":"* * * * *","startDate":"2030-01-02T03:04:05Z"}"#))
+        #expect(rule?.start == 1_893_553_445_000 && rule?.end == nil)
+        #expect(try rule?.next(of: "0 * * * *", after: 5) == 1_893_556_800_000)
+        #expect(RepeatRule(JSONNode(parsing: #"{"every":0,"pattern":""}"#)) == nil)
+    }
+
+    @Test func `a zone is known by any of its names, in the database's spelling`() {
+        for name in [
+            "UTC", "GMT", "Europe/Berlin", "US/Pacific", "Asia/Calcutta", "Etc/GMT+5", "America/Argentina/Salta",
+        ] {
+            #expect(BullSchedule.isTimeZone(name), "\(name)")
+        }
+        for name in ["", "europe/berlin", "Mars/Olympus", "Europe", "../etc/passwd", "Europe/Berlin "] {
+            #expect(!BullSchedule.isTimeZone(name), "\(name)")
+        }
+    }
+
+    @Test(arguments: [
+        #"{"repeat":{"every":5,"count":"9223372036854775807","endDate":1e300,"limit":"x"}}"#,
+        #"{"repeat":{"pattern":"* * * * *","count":-9e15,"startDate":9e15,"tz":7}}"#,
+        #"{"repeat":{"pattern":"* * * * *","startDate":"yesterday","endDate":{}}}"#,
+    ])
+    func `numbers out of all bounds in a job's options do no harm`(options: String) async throws {
+        try await Fixture.with { fixture in
+            try await scheduler(fixture).upsert("s", .init(.every(.seconds(3600))))
+            let id = try #require(try await fixture.strings("LRANGE", "bull:q:wait", "0", "0").first)
+            try await fixture.call("HSET", "bull:q:\(id)", "opts", options)
+            let worker = try fixture.worker { _, _ in .completed("null") }
+            try await fixture.running(worker) {
+                try await eventually("it ran") { try await fixture.count("completed") == 1 }
+            }
+        }
+    }
+
     // MARK: The peer
 
     private func peer(_ fixture: Fixture, _ arguments: String...) async throws -> [String] {

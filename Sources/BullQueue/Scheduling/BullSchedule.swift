@@ -42,13 +42,9 @@ public struct BullSchedule: Sendable, Hashable {
         self.options = options
     }
 
-    /// Whether a name is that of a time zone.
-    public static func isTimeZone(_ name: String) -> Bool { zone(name) != nil }
-
-    /// The zone of that name, spelled as the database does: other clients look for a file of that name.
-    static func zone(_ name: String) -> TimeZone? {
-        guard let zone = TimeZone(identifier: name), zone.identifier == name || name == "UTC" else { return nil }
-        return zone
+    /// Whether a name is that of a time zone, spelled as the IANA database does: other clients look for a file of that name.
+    public static func isTimeZone(_ name: String) -> Bool {
+        name == "UTC" || TimeZone(identifier: name)?.identifier == name
     }
 
     /// Checks everything.

@@ -1,5 +1,8 @@
 internal import FunctionKit
 
+internal import struct Foundation.Date
+internal import struct Foundation.TimeZone
+
 /// When a scheduler's next iteration is, as a job's `repeat` options or the scheduler's record tell.
 ///
 /// The members are kept as they are, so that what other clients put there goes on to the next iteration.
@@ -42,7 +45,8 @@ struct RepeatRule {
 
     var pattern: String? { members["pattern"]?.string.flatMap { $0.isEmpty ? nil : $0 } }
     var every: Int? { whole("every").flatMap { $0 > 0 ? $0 : nil } }
-    var end: Int? { whole("endDate") }
+    var start: Int64? { time("startDate") }
+    var end: Int64? { time("endDate") }
     /// Which iteration this is, from 1.
     var count: Int { whole("count") ?? 0 }
     var limit: Int? { whole("limit") }
@@ -59,16 +63,27 @@ struct RepeatRule {
     /// - Throws: ``BullError`` with code `.invalidSchedule` when the pattern or the zone cannot be read.
     func next(of pattern: String, after time: Int64) throws(BullError) -> Int64? {
         let name = members["tz"]?.string ?? "UTC"
-        guard let zone = BullSchedule.zone(name) else {
+        guard let zone = TimeZone(identifier: name) else {
             throw BullError(.invalidSchedule, "\"\(name)\" is no time zone")
         }
-        let from = max(time, Int64(whole("startDate") ?? 0))
+        let from = max(time, start ?? 0)
         return try CronPattern(pattern).next(after: Timestamp(milliseconds: from), in: zone)?.milliseconds
     }
 
     /// A number, which clients may have written as a text.
     private func whole(_ key: String) -> Int? {
-        members[key]?.integer ?? members[key]?.string.flatMap { Int($0) }
+        members[key]?.integer ?? members[key]?.string.flatMap(Double.init).flatMap { JSONNode.number($0).integer }
+    }
+
+    /// A time in ms since 1970, which clients may have written as a date (ISO 8601).
+    private func time(_ key: String) -> Int64? {
+        if let number = whole(key) { return Int64(number) }
+        guard let text = members[key]?.string else { return nil }
+        let style = Date.ISO8601FormatStyle()
+        let date =
+            (try? Date(text, strategy: style))
+            ?? (try? Date(text, strategy: style.time(includingFractionalSeconds: true)))
+        return date.map { Int64(($0.timeIntervalSince1970 * 1000).rounded()) }
     }
 
     /// The beginning of a job's options with this rule, as `plan` in `iteration.lua` wants it: without the closing brace,

@@ -68,7 +68,7 @@ struct ScheduleAdvance {
             BullScripts.advanceScheduler, keys: [keys.base],
             arguments: [
                 .string(schedulerID), .string(job.id), .integer(now), slot.map { .integer($0) } ?? "",
-                rule.every.map { .integer(Int64($0)) } ?? "", rule.end.map { .integer(Int64($0)) } ?? "",
+                rule.every.map { .integer(Int64($0)) } ?? "", rule.end.map { .integer($0) } ?? "",
                 .string(job.name),
                 .string(rule.head(of: options, scheduler: schedulerID, previousMs: slot ?? now, nowMs: now)),
                 job.options.isLIFO && priority == 0 ? "lifo" : .integer(Int64(priority)),
