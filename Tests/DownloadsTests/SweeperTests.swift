@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 
 @testable import Downloads
+@testable import expire
 
 /// What time has ended and what dead workers left behind is cleared away, and nothing else.
 @Suite struct SweeperTests {
@@ -347,6 +348,15 @@ import Testing
                     #expect(try await bench.store.load(job.id) == nil)
                 }
             }
+        }
+    }
+
+    @Test func `the function sweeps at each tick`() async throws {
+        try await DownloadBench.with { bench in
+            put(bench, "archives/\(JobID())/1-1.zip")
+            try await Expire().run(ScheduledTick(at: .now), bench.context())
+            #expect(bench.objects.inner.archives.isEmpty)
+            try await Expire().run(ScheduledTick(at: .now), bench.context())
         }
     }
 
