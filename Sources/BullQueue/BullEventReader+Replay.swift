@@ -24,6 +24,11 @@ extension BullEventReader {
             await pause(.milliseconds(200))
             return
         }
+        guard try await lastDelivered() == last else {
+            // Another reader had the lease in between and has closed the gap.
+            _ = try await client.send(RedisCommand(["DEL", lease]))
+            return
+        }
         let first = if let first { first } else { try await firstEntry() }
         try await replayFinished(after: last, before: first, lease: lease)
         let start = first.flatMap(BullEventReader.predecessor) ?? "0"
@@ -93,6 +98,24 @@ extension BullEventReader {
             }
         }
         logger.error("an event was given up", metadata: ["event": "\(kind)", "job": "\(id)"])
+    }
+
+    /// The last entry that the group got, `nil` when there is no such group.
+    private func lastDelivered() async throws(RedisError) -> String? {
+        let reply: RESPValue
+        do {
+            reply = try await client.send(RedisCommand(["XINFO", "GROUPS", keys.events]))
+        } catch  where error.code == .server {
+            return nil  // no stream, no group
+        }
+        for info in reply.array ?? [] {
+            let flat = (info.array ?? []).map(\.string)
+            func value(_ name: String) -> String? {
+                flat.firstIndex(of: name).flatMap { $0 + 1 < flat.count ? flat[$0 + 1] : nil }
+            }
+            if value("name") == group { return value("last-delivered-id") }
+        }
+        return nil
     }
 
     private func firstEntry() async throws(RedisError) -> String? {

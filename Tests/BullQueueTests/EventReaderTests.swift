@@ -1,7 +1,8 @@
-import BullQueue
 import FunctionKit
 import RedisClient
 import Testing
+
+@testable import BullQueue
 
 @Suite(.serialized) struct EventReaderTests {
     private struct Refused: Error {}
@@ -158,6 +159,22 @@ import Testing
             #expect(seen.all.contains("failed 2 no"))
             #expect(try await fixture.call("EXISTS", "bull:q:events-replay:g").integer == 0)
             #expect(seen.all.count { $0 == "completed new null" } == 1)
+        }
+    }
+
+    @Test func `a gap that another reader has closed meanwhile is not replayed again`() async throws {
+        try await Fixture.with { fixture in
+            let seen = Record<String>()
+            let reader = try reader(fixture) { seen.append(text($0)) }
+            try await fixture.call("XGROUP", "CREATE", "bull:q:events", "g", "0", "MKSTREAM")
+            try await work(fixture, 3)
+            // Both have found the same gap; one has the lease first, the other only when it is done.
+            try await reader.replay(after: "0-0", before: nil)
+            #expect(seen.count == 3)
+            try await reader.replay(after: "0-0", before: nil)
+            try await reader.replay(after: nil, before: nil)
+            #expect(seen.count == 3)
+            #expect(try await fixture.call("EXISTS", "bull:q:events-replay:g").integer == 0)
         }
     }
 

@@ -53,6 +53,7 @@ def assert_handled_once(ops, ids):
 def test_three_replicas_handle_each_event_once(server, make_host, functions, ministack):
     pool = Pool(make_host, 3, functions=functions, config=settings(server, ministack))
     ops = Ops(server)
+    server.client.set("pause", 5)
     ids = ops.add([{"ms": 5} for _ in range(3000 if SOAK else 300)])
     wait_handled(ops, ids)
     assert_handled_once(ops, ids)
