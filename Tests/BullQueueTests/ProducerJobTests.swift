@@ -40,7 +40,7 @@ import Testing
                 BullScripts.finishJobs, keys: [base],
                 arguments: [
                     String(Timestamp.now.milliseconds), "0", "token", "60000", "", "", "", id, "token", state,
-                    #""x""#, "", "-1", "-1", "0", "1",
+                    #""x""#, "1", "",
                 ])
         }
 
