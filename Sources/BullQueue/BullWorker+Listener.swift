@@ -8,10 +8,6 @@ extension BullWorker {
     struct ListenerState {
         var isWanted = false
         var isBlocked = false
-        /// Whether the wait ended, however it did, so that a fetch must follow.
-        var hasEnded = false
-        /// The due time of the marker of a delayed job, in ms since 1970.
-        var due: Int64?
     }
 
     /// Waits for wake-up markers whenever the dispatcher asks for it; ends with the worker.
@@ -52,19 +48,22 @@ extension BullWorker {
 
     /// Returns whether the worker can use what the marker tells; else the marker is for another worker.
     private func tellDispatcher(_ score: String?) -> Bool {
-        let isUseful = state.withLock { state in
-            let isUseful = state.phase == .working && state.runs.count + state.occupied < options.concurrency
+        var isUseful = false
+        state.withLock { state in
+            isUseful = state.phase == .working && state.runs.count + state.occupied < options.concurrency
+            // The lane with most free places; when it gets all that it asks for, it calls the other.
+            let lane = state.lanes.indices.min { state.lanes[$0].runningCount < state.lanes[$1].runningCount } ?? 0
             state.listening.isBlocked = false
             state.listening.isWanted = false
             let due = score.flatMap(Double.init) ?? 0
             if due > Double(Timestamp.now.milliseconds) {
-                state.listening.due = Int64(min(due, 9e15))
+                // Which lane will have a place by then is not known.
+                for lane in state.lanes.indices { state.lanes[lane].due = Int64(min(due, 9e15)) }
             } else {
-                state.listening.hasEnded = true
+                state.lanes[lane].isCalled = true
             }
-            return isUseful
         }
-        dispatcherWakeUp.notify()
+        wakeDispatchers()
         return isUseful
     }
 

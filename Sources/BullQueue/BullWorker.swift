@@ -6,9 +6,11 @@ internal import Synchronization
 
 /// Takes the jobs of one queue and has them worked, so many at a time as its options allow.
 ///
-/// One task, the dispatcher, talks to the queue: in each round it sends everything that has been decided since the last
+/// One task, a dispatcher, talks to the queue: in each round it sends everything that has been decided since the last
 /// one (jobs finished, retried, delayed, handed back) together with a request for as many jobs as there are free places,
 /// in one write. While the round is under way further jobs end, so under load a round settles many of them in one step.
+/// A worker with many places has two dispatchers, lanes, with half of the places each: the server works on the round of
+/// one while this process reads, runs and writes the jobs of the other.
 /// An idle worker waits for the queue's wake-up markers on a connection of its own. Locks are renewed on an event loop
 /// that no handler runs on.
 public final class BullWorker: Sendable {
@@ -20,6 +22,20 @@ public final class BullWorker: Sendable {
         let lease: BullLease
         let hold: BullHold
         let task: Task<Void, Never>
+    }
+
+    /// What a dispatcher shares with the runs that it started.
+    struct Lane {
+        /// Decided and not yet taken by the dispatcher.
+        var settlements: [Settlement] = []
+        /// How many of its jobs run.
+        var runningCount = 0
+        /// Whether there may be jobs to take.
+        var isCalled = false
+        /// The due time of a delayed job, in ms since 1970.
+        var due: Int64?
+        /// Whether it waits and knows of no job.
+        var isIdle = false
     }
 
     enum Phase: Sendable, Hashable {
@@ -45,8 +61,7 @@ public final class BullWorker: Sendable {
         var nextRun = 0
         /// Places that are in use although their job is over.
         var occupied = 0
-        /// Decided and not yet taken by the dispatcher.
-        var settlements: [Settlement] = []
+        var lanes: [Lane]
         var listening = ListenerState()
     }
 
@@ -59,8 +74,9 @@ public final class BullWorker: Sendable {
     private let executor: LoopExecutor
     private let optionsCache = Mutex(BullJob.OptionsCache())
     let id: String
-    let state = Mutex(State())
-    let dispatcherWakeUp = WakeUp()
+    let state: Mutex<State>
+    /// One for each lane.
+    let dispatcherWakeUps: [WakeUp]
     let listenerWakeUp = WakeUp()
 
     /// Makes a worker, which does nothing before ``run()``.
@@ -86,6 +102,9 @@ public final class BullWorker: Sendable {
         self.handler = handler
         timers = lockLoop
         executor = LoopExecutor(lockLoop)
+        let laneCount = options.concurrency >= BullWorker.leastForTwoLanes ? 2 : 1
+        state = Mutex(State(lanes: Array(repeating: Lane(), count: laneCount)))
+        dispatcherWakeUps = (0..<laneCount).map { _ in WakeUp() }
         var generator = SystemRandomNumberGenerator()
         id = String(generator.next() as UInt64, radix: 16) + String(generator.next() as UInt64, radix: 16)
         var logger = logger
@@ -93,6 +112,8 @@ public final class BullWorker: Sendable {
         logger[metadataKey: "worker"] = "\(options.name ?? id)"
         self.logger = logger
     }
+
+    private static let leastForTwoLanes = 8
 
     /// How many jobs are being worked.
     public var runningCount: Int { state.withLock { $0.runs.count } }
@@ -133,13 +154,17 @@ public final class BullWorker: Sendable {
             case .handingBack, .ended: break
             }
         }
-        dispatcherWakeUp.notify()
+        wakeDispatchers()
     }
 
     /// Takes a place out of use, or puts it into use again.
     func occupy(_ change: Int) {
         state.withLock { $0.occupied += change }
-        if change < 0 { dispatcherWakeUp.notify() }
+        if change < 0 { wakeDispatchers() }
+    }
+
+    func wakeDispatchers() {
+        for wakeUp in dispatcherWakeUps { wakeUp.notify() }
     }
 
     private func work() async -> BullError? {
@@ -150,8 +175,7 @@ public final class BullWorker: Sendable {
         let connection = client.blockingConnection(name: connectionName)
         let failure = await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.listen(connection) }
-            var dispatcher = Dispatcher(worker: self, keeper: keeper, connection: connection)
-            let failure = await dispatcher.run()
+            let failure = await dispatch(keeper, connection)
             let left = state.withLock { state in
                 state.phase = .ended
                 return state.runs.keys.sorted()
@@ -164,6 +188,19 @@ public final class BullWorker: Sendable {
         }
         await keeper.stop()
         return failure
+    }
+
+    /// Works until every lane has stopped. Returns a failure when the client was closed underneath.
+    private func dispatch(_ keeper: LockKeeper, _ connection: RedisBlockingConnection) async -> BullError? {
+        await withTaskGroup(of: BullError?.self) { group in
+            for lane in dispatcherWakeUps.indices {
+                group.addTask {
+                    var dispatcher = Dispatcher(worker: self, lane: lane, keeper: keeper, connection: connection)
+                    return await dispatcher.run()
+                }
+            }
+            return await group.reduce(nil) { $0 ?? $1 }
+        }
     }
 
     /// The name under which dashboards find a queue's workers: `<prefix>:<base64 of the queue>[:w:<name>]`.
@@ -187,6 +224,7 @@ public final class BullWorker: Sendable {
     func start(_ lease: BullLease, _ hash: [RESPValue], number: Int) {
         let hold = BullHold()
         state.withLock { state in
+            state.lanes[lane(of: number)].runningCount += 1
             // Owned by the table of runs, which the worker's end waits for; ends with the handler.
             let task = Task(executorPreference: options.handlersRunOnLoop ? executor : nil) {
                 let job = self.optionsCache.withLock { BullJob(lease, hash: hash, cache: &$0) }
@@ -195,6 +233,9 @@ public final class BullWorker: Sendable {
             state.runs[number] = Run(lease: lease, hold: hold, task: task)
         }
     }
+
+    /// The lane that started a run.
+    func lane(of number: Int) -> Int { number % dispatcherWakeUps.count }
 
     private func work(_ job: BullJob, _ hold: BullHold) async -> BullOutcome {
         let refusal = refusal(of: job)
@@ -219,13 +260,16 @@ public final class BullWorker: Sendable {
     ) {
         state.withLock { state in
             // A run that is gone was handed back while its handler went on.
-            guard state.runs.removeValue(forKey: number) != nil, !hold.isLost else { return }
+            guard state.runs.removeValue(forKey: number) != nil else { return }
+            state.lanes[lane(of: number)].runningCount -= 1
+            guard !hold.isLost else { return }
             var outcome = outcome
             if case .handingBack = state.phase {
                 if case .failed(_, _, let retry) = outcome, retry != .never { outcome = .handBack }
             }
-            state.settlements.append(Settlement(lease, job: job, run: number, outcome: outcome))
+            let settlement = Settlement(lease, job: job, run: number, outcome: outcome)
+            state.lanes[lane(of: number)].settlements.append(settlement)
         }
-        dispatcherWakeUp.notify()
+        dispatcherWakeUps[lane(of: number)].notify()
     }
 }

@@ -212,8 +212,11 @@ extension Dispatcher {
         tokenNumber += 1
         let limited = parts[1].integer ?? 0
         if limited > 0 { limit(for: limited) }
-        needsFetch = limited > 0 || !refused.isEmpty || (requested > 0 && jobs.count >= requested)
-        if let due = parts[2].integer, due > 0 { remember(due: due) }
+        let mayHaveMore = requested > 0 && jobs.count >= requested
+        needsFetch = limited > 0 || !refused.isEmpty || mayHaveMore
+        let due = parts[2].integer ?? 0
+        if due > 0 { remember(due: due) }
+        if mayHaveMore || due > 0 { callOthers(mayHaveMore, due: due) }
     }
 
     /// Lets no job be fetched for so many milliseconds.
@@ -223,10 +226,24 @@ extension Dispatcher {
         needsFetch = true
     }
 
+    /// Tells the lanes that wait that there may be more jobs than this one has places for, now or when one is due.
+    private func callOthers(_ mayHaveMore: Bool, due: Int64) {
+        guard worker.dispatcherWakeUps.count > 1 else { return }
+        let called = worker.state.withLock { state in
+            let called = state.lanes.indices.filter { $0 != lane && state.lanes[$0].isIdle }
+            for other in called {
+                state.lanes[other].isCalled = mayHaveMore
+                if due > 0 { state.lanes[other].due = due }
+            }
+            return called
+        }
+        for other in called { worker.dispatcherWakeUps[other].notify() }
+    }
+
     private mutating func begin(_ lease: BullLease, _ hash: [RESPValue], _ sent: NIODeadline) {
         let (number, isStopping) = worker.state.withLock { state in
             state.nextRun += 1
-            return (state.nextRun, state.phase.isStopping)
+            return (state.nextRun * state.lanes.count + lane, state.phase.isStopping)
         }
         keeper.add(number, lease, renewed: sent)
         if isStopping {

@@ -3,12 +3,15 @@ internal import NIOCore
 internal import RedisClient
 internal import Synchronization
 
-/// The one task of a worker that talks to the queue.
+/// The task of a worker that talks to the queue, for all or for half of its places.
 struct Dispatcher {
     /// At most so many jobs are finished, and at most so many fetched, in one step on the server.
     static let batch = 50
 
     let worker: BullWorker
+    let lane: Int
+    /// How many of the worker's places are this lane's.
+    let capacity: Int
     let keeper: LockKeeper
     let connection: RedisBlockingConnection
     /// Decided and not yet known to be done.
@@ -27,19 +30,23 @@ struct Dispatcher {
     var retryAt = NIODeadline.uptimeNanoseconds(0)
     private var isConnectionClosed = false
 
-    init(worker: BullWorker, keeper: LockKeeper, connection: RedisBlockingConnection) {
+    init(worker: BullWorker, lane: Int, keeper: LockKeeper, connection: RedisBlockingConnection) {
         self.worker = worker
+        self.lane = lane
+        let laneCount = worker.dispatcherWakeUps.count
+        capacity = (worker.options.concurrency + lane) / laneCount
         self.keeper = keeper
         self.connection = connection
     }
 
-    var token: String { "\(worker.id):\(tokenNumber)" }
+    var token: String { "\(worker.id):\(tokenNumber * worker.dispatcherWakeUps.count + lane)" }
 
     /// What a look at the worker's state tells.
     private struct View {
         var phase: BullWorker.Phase
+        /// This lane's running jobs.
         var running: Int
-        /// Places in use: by running jobs, and by handlers whose job is over.
+        /// Places in use in all lanes: by running jobs, and by handlers whose job is over.
         var taken: Int
     }
 
@@ -52,31 +59,29 @@ struct Dispatcher {
             let view = look(now)
             if case .ended = view.phase { return nil }
             if view.phase.isStopping {
-                await closeConnection()
+                if lane == 0 { await closeConnection() }
                 if await isDone(view, now) { return nil }
             }
             if let due = dueAt, due <= now {
                 dueAt = nil
                 needsFetch = true
             }
-            let free = worker.options.concurrency - view.taken
+            let free = min(capacity - view.running, worker.options.concurrency - view.taken)
             let mayFetch = !view.phase.isStopping && free > 0 && now >= limitedUntil
             let fetches = mayFetch && (needsFetch || !pending.isEmpty)
             guard now >= retryAt, fetches || !pending.isEmpty || isFetchUncertain else {
                 listenIfIdle(mayFetch && !needsFetch && now >= retryAt)
-                await worker.dispatcherWakeUp.wait(until: nextDeadline(view, now, free), timers: worker.timers)
+                await worker.dispatcherWakeUps[lane].wait(until: nextDeadline(view, now, free), timers: worker.timers)
                 continue
             }
-            // Half of the places at a time: while their handlers run, the server works on the other half.
-            let half = (worker.options.concurrency + 1) / 2
-            if let failure = await round(fetches ? min(free, half, Dispatcher.batch) : 0, now) { return failure }
+            if let failure = await round(fetches ? min(free, Dispatcher.batch) : 0, now) { return failure }
         }
     }
 
     /// Takes what was decided meanwhile and moves the worker's phase on.
     private mutating func look(_ now: NIODeadline) -> View {
         var cancelled: [Task<Void, Never>] = []
-        let (view, settlements, listening) = worker.state.withLock { state in
+        let (view, own) = worker.state.withLock { state in
             if case .draining(let until) = state.phase, until <= now {
                 state.phase = .handingBack(until: now + .seconds(2))
                 cancelled = state.runs.values.map(\.task)
@@ -84,28 +89,27 @@ struct Dispatcher {
             if case .handingBack(let until) = state.phase, until <= now {
                 for (number, run) in state.runs where !run.hold.isLost {
                     run.hold.lose()
-                    state.settlements.append(Settlement(run.lease, run: number, operation: .handBack()))
+                    state.lanes[worker.lane(of: number)].settlements.append(
+                        Settlement(run.lease, run: number, operation: .handBack()))
                 }
                 state.runs = [:]
+                for lane in state.lanes.indices { state.lanes[lane].runningCount = 0 }
             }
-            let settlements = state.settlements
-            state.settlements = []
-            let listening = state.listening
-            state.listening.hasEnded = false
-            state.listening.due = nil
+            let own = state.lanes[lane]
+            state.lanes[lane] = BullWorker.Lane(runningCount: own.runningCount)
             let taken = state.runs.count + state.occupied
-            return (View(phase: state.phase, running: state.runs.count, taken: taken), settlements, listening)
+            return (View(phase: state.phase, running: own.runningCount, taken: taken), own)
         }
         for task in cancelled { task.cancel() }
-        for settlement in settlements {
+        for settlement in own.settlements {
             if settlement.operation == .none {
                 keeper.remove(settlement.run)
             } else {
                 pending.append(settlement)
             }
         }
-        if listening.hasEnded { needsFetch = true }
-        if let due = listening.due { remember(due: due) }
+        if own.isCalled { needsFetch = true }
+        if let due = own.due { remember(due: due) }
         return view
     }
 
@@ -139,6 +143,7 @@ struct Dispatcher {
     private func listenIfIdle(_ isIdle: Bool) {
         guard isIdle else { return }
         let isNew = worker.state.withLock { state in
+            state.lanes[lane].isIdle = true
             defer { state.listening.isWanted = true }
             return !state.listening.isWanted && !state.listening.isBlocked
         }
