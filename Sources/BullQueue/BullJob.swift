@@ -88,10 +88,11 @@ public struct BullJob: Sendable {
         }
     }
 
-    /// A field's number, cut to whole; 0 for what is none.
+    /// A field's number, cut to whole; 0 for what is none, or is beyond what every client reads exactly.
     private static func whole(_ text: String) -> Int {
-        if let number = Int(text) { return number }
-        guard let number = Double(text), abs(number) <= 9_007_199_254_740_991 else { return 0 }
+        guard let number = Int(text).map(Double.init) ?? Double(text), abs(number) <= 9_007_199_254_740_991 else {
+            return 0
+        }
         return Int(number)
     }
 

@@ -194,7 +194,8 @@ extension Dispatcher {
         }
         for id in refused {
             worker.logger.error(
-                "an id was dropped: there is no job behind it", metadata: ["job": "\(id.string ?? "?")"])
+                "an id was dropped: there is no job behind it, or it is not UTF-8",
+                metadata: ["job": "\(id.string ?? "?")"])
         }
         for reply in jobs {
             guard let job = BullJob(reply, token: token) else {

@@ -15,7 +15,7 @@
 --   jobs     each { id, starts so far, hash as fields and values }; the hash is as it was before this start
 --   limited  ms for which a rate limit forbids more, 0 for none
 --   due      ms since 1970 at which the next delayed job is due, 0 for none or when there may be more to take
---   refused  ids that were dropped because there is no job behind them
+--   refused  ids that were dropped because there is no job behind them, or because they are not UTF-8
 
 @include queue
 @include place
@@ -28,7 +28,7 @@ if ARGV[8] ~= '' then
         local hash = try('GET', key .. ':lock') == ARGV[8] and try('HGETALL', key)
         if hash then
             redis.call('SET', key .. ':lock', ARGV[3], 'PX', tonumber(ARGV[4]))
-            again[#again + 1] = { id, whole(redis.call('HGET', key, 'ats') or '') or 1, hash }
+            again[#again + 1] = { id, whole(redis.call('HGET', key, 'ats') or '') or 1, (bounded(hash)) }
         end
     end
 end

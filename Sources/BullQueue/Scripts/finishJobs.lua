@@ -62,7 +62,7 @@ local function finish(id, token, target, value, stacktrace, keepCount, keepAge, 
     if job[4] then
         isTold = pcall(tellParent, key, job[4], job[5], succeeded, value, now) and isTold
     end
-    local made = (whole(job[2] or '') or 0) + 1
+    local made = math.max(0, whole(job[2] or '') or 0) + 1
     if keepCount == 0 then
         removeJob(id)
     else
