@@ -140,10 +140,11 @@ public struct BullJob: Sendable {
         id.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
-    /// A field's number, cut to whole; 0 for what is none.
+    /// A field's number, cut to whole; 0 for what is none, or is beyond what every client reads exactly.
     private static func whole(_ value: RESPValue) -> Int {
-        if let number = value.integer { return Int(number) }
-        guard let number = value.string.flatMap(Double.init), abs(number) <= 9_007_199_254_740_991 else { return 0 }
+        guard let number = value.integer.map(Double.init) ?? value.string.flatMap(Double.init),
+            abs(number) <= 9_007_199_254_740_991
+        else { return 0 }
         return Int(number)
     }
 

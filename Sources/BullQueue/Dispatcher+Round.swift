@@ -196,7 +196,8 @@ extension Dispatcher {
         }
         for id in refused {
             worker.logger.error(
-                "an id was dropped: there is no job behind it", metadata: ["job": "\(id.string ?? "?")"])
+                "an id was dropped: there is no job behind it, or it is not UTF-8",
+                metadata: ["job": "\(id.string ?? "?")"])
         }
         for reply in jobs {
             // Only what the next round needs is read here; the rest in the job's own task, while the server works.

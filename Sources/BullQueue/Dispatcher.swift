@@ -157,7 +157,8 @@ struct Dispatcher {
         case .handingBack(let until): deadlines.append(until > now ? until : until + .milliseconds(5001))
         default: break
         }
-        if retryAt > now, needsFetch || !pending.isEmpty || isFetchUncertain { deadlines.append(retryAt) }
+        // Also when nothing is pending: until then no marker is waited for.
+        if retryAt > now { deadlines.append(retryAt) }
         if limitedUntil > now, free > 0, !view.phase.isStopping { deadlines.append(limitedUntil) }
         if let dueAt, free > 0, !view.phase.isStopping { deadlines.append(dueAt) }
         return deadlines.min()

@@ -25,14 +25,15 @@ end
 for first = 2, #ARGV, 3 do
     local id, token = ARGV[first], ARGV[first + 1]
     local key = prefix .. id
-    local holder = redis.call('GET', key .. ':lock')
+    -- Whatever others have made of one key, the other locks are renewed.
+    local holder = redis.pcall('GET', key .. ':lock')
     local isOurs = holder == token
     if not holder and isActive(id) then
         isOurs = redis.call('HGET', key, 'ats') == ARGV[first + 2]
     end
     if isOurs then
         redis.call('SET', key .. ':lock', token, 'PX', lockMs)
-        redis.call('SREM', prefix .. 'stalled', id)
+        redis.pcall('SREM', prefix .. 'stalled', id)
     else
         lost[#lost + 1] = id
     end

@@ -15,20 +15,36 @@
 --   jobs     each { id, starts so far, hash as fields and values }; the hash is as it was before this start
 --   limited  ms for which a rate limit forbids more, 0 for none
 --   due      ms since 1970 at which the next delayed job is due, 0 for none or when there may be more to take
---   refused  ids that were dropped because there is no job behind them
+--   refused  ids that were dropped because there is no job behind them, or because they are not UTF-8
 
 @include queue
 @include place
 @include fetch
 
+-- A job that was started before.
+local function readAgain(id)
+    local hash, size, starts = try('HGETALL', prefix .. id), 0, 1
+    if not hash then
+        return nil
+    end
+    for index = 1, #hash, 2 do
+        size = size + #hash[index] + #hash[index + 1]
+        if hash[index] == 'ats' then
+            starts = whole(hash[index + 1]) or 1
+        end
+    end
+    return { id, starts, size > maxJobBytes and shortened(hash, size) or hash }
+end
+
 local again, count = {}, tonumber(ARGV[2])
 if ARGV[8] ~= '' then
     for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
-        local key = prefix .. id
-        local hash = try('GET', key .. ':lock') == ARGV[8] and try('HGETALL', key)
-        if hash then
-            redis.call('SET', key .. ':lock', ARGV[3], 'PX', tonumber(ARGV[4]))
-            again[#again + 1] = { id, whole(redis.call('HGET', key, 'ats') or '') or 1, hash }
+        if try('GET', prefix .. id .. ':lock') == ARGV[8] then
+            local job = readAgain(id)
+            if job then
+                redis.call('SET', prefix .. id .. ':lock', ARGV[3], 'PX', tonumber(ARGV[4]))
+                again[#again + 1] = job
+            end
         end
     end
 end

@@ -76,7 +76,7 @@ for number, id in ipairs(ids) do
 end
 if #freeLocks > 0 then
     redis.call('DEL', unpack(freeLocks))
-    redis.call('SREM', stalled, unpack(freeIds))
+    try('SREM', stalled, unpack(freeIds))
 end
 if keepsAll then
     for target, set in pairs(scores) do

@@ -15,7 +15,7 @@ if not redis.call('SET', prefix .. 'stalled-check', 1, 'PX', tonumber(ARGV[2]), 
 end
 redis.call('XTRIM', events, 'MAXLEN', '~', maxEvents)
 local recovered = {}
-local marked = redis.call('SMEMBERS', stalled)
+local marked = try('SMEMBERS', stalled) or {}
 redis.call('DEL', stalled)
 for _, id in ipairs(marked) do
     local key = prefix .. id

@@ -1,8 +1,10 @@
 -- Takes ready jobs for a worker and starts them.
 -- Needs: queue, place.
 
--- Moves up to `count` ids to `active`, in the order in which they are to be worked.
+-- Moves up to `count` ids to `active`, in the order in which they are to be worked. Returns them and the scores of those
+-- that came from `prioritized`.
 local function takeIds(count)
+    local scores = {}
     if count == 1 then
         local id = redis.call('RPOPLPUSH', wait, active)
         while id and string.sub(id, 1, 2) == '0:' do
@@ -11,7 +13,7 @@ local function takeIds(count)
             id = redis.call('RPOPLPUSH', wait, active)
         end
         if id then
-            return { id }
+            return { id }, scores
         end
     end
     local ids, isEmpty = {}, count == 1
@@ -31,6 +33,7 @@ local function takeIds(count)
         local first = redis.call('ZPOPMIN', prioritized, count - #ids)
         for index = 1, #first, 2 do
             ids[#ids + 1] = first[index]
+            scores[#ids] = first[index + 1]
         end
         if #first == 0 then
             redis.call('DEL', prefix .. 'pc')
@@ -39,30 +42,76 @@ local function takeIds(count)
     if #ids > 0 then
         redis.call('LPUSH', active, unpack(ids))
     end
-    return ids
+    return ids, scores
 end
 
--- Starts a job: locks it, counts the start, and returns { id, starts so far, hash as it was before }, and whether it is
--- to fail without being run. Nil when no job lies behind the id: a removed hash would otherwise come to life again with
--- two fields.
+-- Puts those from `first` on back to where they came from, in their order.
+local function putBack(ids, scores, first)
+    for index = #ids, first, -1 do
+        redis.call('LREM', active, 1, ids[index])
+        if scores[index] then
+            redis.call('ZADD', prioritized, scores[index], ids[index])
+        else
+            redis.call('RPUSH', wait, ids[index])
+        end
+    end
+end
+
+-- A client reads replies of 32 MiB at most, so one holds few large jobs, and the hash of a job beyond any use shrinks to
+-- its short fields and the reason why it fails.
+local maxJobBytes, maxReplyBytes = 16777216, 8388608
+
+-- The hash of a job that is too large, as it may be told.
+local function shortened(hash, size)
+    local short = {}
+    for index = 1, #hash, 2 do
+        if #hash[index] + #hash[index + 1] <= 1024 and #short < 200 then
+            short[#short + 1] = hash[index]
+            short[#short + 1] = hash[index + 1]
+        end
+    end
+    short[#short + 1] = 'defa'
+    short[#short + 1] = 'the job has ' .. digits(size) .. ' bytes; at most ' .. digits(maxJobBytes) .. ' can be worked'
+    return short
+end
+
+-- Whether an id is UTF-8. Clients keep ids as text: another one would come back changed, and its job could not be ended.
+local function isText(id)
+    if not string.find(id, '[\128-\255]') then
+        return true
+    end
+    for _, sequence in ipairs({
+        '[\194-\223][\128-\191]', '\224[\160-\191][\128-\191]', '[\225-\236\238\239][\128-\191][\128-\191]',
+        '\237[\128-\159][\128-\191]', '\240[\144-\191][\128-\191][\128-\191]',
+        '[\241-\243][\128-\191][\128-\191][\128-\191]', '\244[\128-\143][\128-\191][\128-\191]',
+    }) do
+        id = string.gsub(id, sequence, ' ')
+    end
+    return not string.find(id, '[\128-\255]')
+end
+
+-- Starts a job: locks it, counts the start, and returns { id, starts so far, hash as it was before }, its bytes, and
+-- whether it is to fail without being run. Nil when no job lies behind the id, since a removed hash would otherwise come
+-- to life again with two fields; and when the id is no text.
 local function start(id, nowText, token, lockMs, worker)
     local key = prefix .. id
     local hash = try('HGETALL', key)
-    local name, starts, deferred = false, 0, false
+    local name, starts, deferred, size = false, 0, false, 0
     for index = 1, hash and #hash or 0, 2 do
-        local field = hash[index]
+        local field, value = hash[index], hash[index + 1]
+        size = size + #field + #value
         if field == 'name' then
             name = true
         elseif field == 'ats' then
-            starts = whole(hash[index + 1]) or 0
+            starts = math.max(0, whole(value) or 0)
         elseif field == 'defa' then
             deferred = true
         end
     end
-    if not name then
+    if not name or not isText(id) then
         redis.call('LREM', active, 1, id)
         redis.call('DEL', key .. ':lock')
-        if hash then
+        if hash and not name then
             redis.call('DEL', key)
         end
         return nil
@@ -77,18 +126,22 @@ local function start(id, nowText, token, lockMs, worker)
     else
         redis.call('HSET', key, 'processedOn', nowText, 'ats', digits(starts))
     end
-    return { id, starts, hash }, deferred
+    if size > maxJobBytes then
+        hash, size = shortened(hash, size), 0
+    end
+    return { id, starts, hash }, size, deferred
 end
 
--- Takes up to `count` jobs. Time and lock duration are text, in ms; `ownMax` and `ownDuration` are the worker's own rate limit, nil for none.
--- Returns the jobs, the ms for which a rate limit forbids more, the ms at which the next delayed job is due (both 0
--- for none), and the ids that were refused because no job lies behind them.
+-- Takes up to `count` jobs. Time and lock duration are text, in ms; `ownMax` and `ownDuration` are the worker's own rate
+-- limit, nil for none.
+-- Returns the jobs, fewer when they are large; the ms for which a rate limit forbids more and the ms at which the next
+-- delayed job is due, both 0 for none; and the ids that were refused: no job lies behind them, or they are no text.
 local function fetchJobs(nowText, count, token, lockMs, worker, ownMax, ownDuration)
-    local jobs, refused, limited, due = {}, {}, 0, 0
+    local jobs, refused, limited, due, bytes = {}, {}, 0, 0, 0
     local now = tonumber(nowText)
     local max, duration = globalMax or ownMax, ownDuration or globalDuration
     promote(now)
-    while #jobs < count and #refused < 1000 and not isPaused do
+    while #jobs < count and #refused < 1000 and bytes < maxReplyBytes and not isPaused do
         local free = count - #jobs
         if max then
             -- One at a time: a job that is to fail does not count.
@@ -109,13 +162,18 @@ local function fetchJobs(nowText, count, token, lockMs, worker, ownMax, ownDurat
                 break
             end
         end
-        local ids = takeIds(free)
-        for _, id in ipairs(ids) do
-            local job, deferred = start(id, nowText, token, lockMs, worker)
+        local ids, scores = takeIds(free)
+        for index, id in ipairs(ids) do
+            if bytes >= maxReplyBytes then
+                putBack(ids, scores, index)
+                break
+            end
+            local job, size, deferred = start(id, nowText, token, lockMs, worker)
             if not job then
                 refused[#refused + 1] = id
             else
                 jobs[#jobs + 1] = job
+                bytes = bytes + size
                 if max and not deferred and redis.call('INCR', limiter) == 1 and duration then
                     redis.call('PEXPIRE', limiter, duration)
                 end

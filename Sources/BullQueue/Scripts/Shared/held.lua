@@ -1,10 +1,11 @@
 -- What is done with a job that a worker holds.
 -- Needs: queue.
 
--- One more in a job's counter; a field that holds no integer starts again.
+-- One more in a job's counter; a field that holds no integer, or one that no count reaches, starts again: what never
+-- arrived at a limit would go on for ever.
 local function countUp(key, field)
     local count = try('HINCRBY', key, field, 1)
-    if not count then
+    if not count or count < 1 or count >= 9007199254740992 then
         count = 1
         try('HSET', key, field, count)
     end
@@ -20,7 +21,7 @@ local function unlock(id, token)
     local holder = try('GET', key)
     if holder == token then
         redis.call('DEL', key)
-        redis.call('SREM', stalled, id)
+        try('SREM', stalled, id)
         return 0
     end
     return holder == false and -2 or -6
