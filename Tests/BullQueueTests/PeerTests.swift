@@ -9,12 +9,8 @@ import Testing
 /// A producer of one kind and a worker of the other, and both on one queue, leave what a run of the PyPI client alone
 /// leaves: keys, hash fields, scores and events. The scenarios are those of Fixtures/peer.py.
 @Suite(.serialized) struct PeerTests {
-    static func names(_ producer: String? = nil) -> [String] {
-        let names = Peer.scenarios.filter { _, scenario in
-            guard let producer, let producers = scenario["producers"]?.elements else { return true }
-            return producers.contains(.string(producer))
-        }
-        return names.isEmpty ? ["no peer: see FERRY_PYTHON"] : names.keys.sorted()
+    static func names() -> [String] {
+        Peer.scenarios.isEmpty ? ["no peer: see FERRY_PYTHON"] : Peer.scenarios.keys.sorted()
     }
 
     private static let references = Mutex<[String: JSONNode]>([:])
@@ -28,9 +24,12 @@ import Testing
 
         /// Adds the jobs from `first` on, each `step`-th.
         func add(first: Int = 0, step: Int = 1) async throws {
+            if let flow = scenario["flow"] {
+                _ = try await BullFlowProducer(client: fixture.client).add(try PeerTests.flow(flow))
+            }
             let jobs = scenario["jobs"]?.elements ?? []
             for job in stride(from: first, to: jobs.count, by: step).map({ jobs[$0].elements }) {
-                let options = try #require(BullJobOptions(json: GoldenTests.json(job[2])))
+                let options = try GoldenTests.options(job[2])
                 let new = BullProducer.NewJob(job[0].string ?? "", data: GoldenTests.json(job[1]), options: options)
                 _ = try await fixture.producer().add([new])
             }
@@ -74,6 +73,16 @@ import Testing
         }
     }
 
+    /// A tree as the peer's API names it.
+    private static func flow(_ node: JSONNode) throws -> BullFlow {
+        let job = BullProducer.NewJob(
+            node["name"]?.string ?? "", data: GoldenTests.json(node["data"] ?? .null),
+            options: try GoldenTests.options(node["opts"] ?? .null))
+        return BullFlow(
+            queue: node["queueName"]?.string ?? "", job: job,
+            children: try (node["children"]?.elements ?? []).map(flow))
+    }
+
     private func run(_ name: String, _ body: (Run) async throws -> Void) async throws {
         let scenario = try #require(Peer.scenarios[name])
         try await Fixture.with { fixture in
@@ -93,7 +102,7 @@ import Testing
         }
     }
 
-    @Test(arguments: names("swift"))
+    @Test(arguments: names())
     func `this producer adds, the peer works`(name: String) async throws {
         try await run(name) { run in
             let expected = try await run.reference()
@@ -104,10 +113,11 @@ import Testing
         }
     }
 
-    @Test(arguments: names("swift"))
+    @Test(arguments: names())
     func `both add and work on one queue`(name: String) async throws {
         try await run(name) { run in
             let expected = try await run.reference()
+            if run.scenario["flow"] != nil { try await run.add() }
             for index in 0..<(run.scenario["jobs"]?.elements.count ?? 0) {
                 if index % 2 == 0 {
                     try await run.add(first: index, step: 1000)

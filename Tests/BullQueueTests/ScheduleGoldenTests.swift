@@ -20,23 +20,43 @@ import Testing
         let scenario = try #require(GoldenTests.golden["scheduled"]?[name])
         try await Fixture.with { fixture in
             try await perform(scenario["steps"], fixture)
-            let made = Record<String>()
-            let worker = try fixture.worker { job, _ in
-                made.append(job.id)
-                let steps = scenario["script"]?[job.name]?.elements ?? []
-                let step = steps[min(made.all.count { $0 == job.id }, steps.count) - 1]
-                if let text = step.string { return .failed(reason: String(text.dropFirst())) }
-                return .completed(step.text)
-            }
-            try await fixture.running(worker) {
-                try await eventually("all jobs have ended") {
-                    let ended = try await fixture.events().count {
-                        $0.hasPrefix("completed ") || $0.hasPrefix("failed ")
-                    }
-                    return Double(ended) >= scenario["terminal"]?.number ?? 0
-                }
-            }
+            try await work(fixture, scenario)
             try await compare(fixture, scenario["after"])
+        }
+    }
+
+    @Test(arguments: GoldenTests.names("scheduled"), [false, true])
+    func `what is scheduled here leaves the same when the peer works it, alone or beside`(
+        name: String, isShared: Bool
+    ) async throws {
+        let scenario = try #require(GoldenTests.golden["scheduled"]?[name])
+        try await Fixture.with { fixture in
+            let peer = try Peer(fixture.redis)
+            defer { peer.close() }
+            try await perform(scenario["steps"], fixture)
+            try peer.call(.string("start"), scenario["script"] ?? .null)
+            if isShared { try await work(fixture, scenario) } else { try await eventuallyEnded(fixture, scenario) }
+            try peer.call(.string("stop"))
+            try await compare(fixture, scenario["after"])
+        }
+    }
+
+    private func work(_ fixture: Fixture, _ scenario: JSONNode) async throws {
+        let worker = try fixture.worker { job, _ in
+            let steps = scenario["script"]?[job.name]?.elements ?? []
+            let step = steps[min(job.attempt, steps.count) - 1]
+            if let text = step.string { return .failed(reason: String(text.dropFirst())) }
+            return .completed(step.text)
+        }
+        try await fixture.running(worker) {
+            try await eventuallyEnded(fixture, scenario)
+        }
+    }
+
+    private func eventuallyEnded(_ fixture: Fixture, _ scenario: JSONNode) async throws {
+        try await eventually("all jobs have ended") {
+            let ended = try await fixture.events().count { $0.hasPrefix("completed ") || $0.hasPrefix("failed ") }
+            return Double(ended) >= scenario["terminal"]?.number ?? 0
         }
     }
 

@@ -5,9 +5,8 @@ usage: peer.py scenarios        prints the table below as JSON
                                 ["work", name, count], ["start", name], ["stop"], ["dump"]
 
 A scenario has jobs as (name, data, options), or a flow; what each attempt of each job name does, as in make_golden.py;
-`ended`, how many jobs end, unless all do; `backoffs`, the bounds in ms of each delay that a retry is given, in order;
-`producers`, the sides that can add it. To add a row, add it here; what the Swift side cannot produce yet is for
-`producers: ["python"]`.
+`ended`, how many jobs end, unless all do; `backoffs`, the bounds in ms of each delay that a retry is given, in order.
+To add a row, add it here. Schedules have their scenarios in make_golden.py; `start` then takes the script itself.
 """
 
 import asyncio
@@ -71,12 +70,21 @@ SCENARIOS = {
         "script": {"a": [1]}},
     "deduplicated": {
         "jobs": [("a", {"n": n}, {"deduplication": {"id": "k"}}) for n in range(3)],
-        "script": {"a": [1]}, "ended": 1, "producers": ["python"]},
+        "script": {"a": [1]}, "ended": 1},
+    "deduplicated, with a time": {
+        "jobs": [("a", {"n": n}, {"deduplication": {"id": "k", "ttl": 3600000}}) for n in range(3)],
+        "script": {"a": [1]}, "ended": 1},
+    "deduplicated, replaced": {
+        "jobs": [("a", {"n": n}, {"delay": 400, "deduplication": {"id": "k", "replace": True}}) for n in range(3)],
+        "script": {"a": [1]}, "ended": 1},
     "parent and child": {
-        "flow": flow(), "script": {"child": [{"c": 1}], "parent": [{"p": 1}]}, "ended": 2, "producers": ["python"]},
+        "flow": flow(), "script": {"child": [{"c": 1}], "parent": [{"p": 1}]}, "ended": 2},
     "parent of a child that failed": {
-        "flow": flow({"failParentOnFailure": True}), "script": {"child": ["!one"], "parent": [2]}, "ended": 2,
-        "producers": ["python"]},
+        "flow": flow({"failParentOnFailure": True}), "script": {"child": ["!one"], "parent": [2]}, "ended": 2},
+    "parent of a child that is ignored": {
+        "flow": flow({"ignoreDependencyOnFailure": True}), "script": {"child": ["!one"], "parent": [2]}, "ended": 2},
+    "parent with a priority": {
+        "flow": flow({"priority": 3}, {"priority": 5}), "script": {"child": [1], "parent": [2]}, "ended": 2},
 }
 
 
@@ -101,7 +109,7 @@ class Peer:
             await self.queue.add(job_name, data, dict(options))
 
     async def start(self, name):
-        script, self.made = SCENARIOS[name]["script"], {}
+        script, self.made = SCENARIOS[name]["script"] if isinstance(name, str) else name, {}
 
         async def process(job, token):
             # Attempts are counted in Redis: a job may have been another's before.
