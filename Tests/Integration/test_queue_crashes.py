@@ -194,7 +194,7 @@ asyncio.run(main())
 
 
 def test_a_mixed_pool_recovers_whichever_worker_dies(server, make_host, functions, ministack):
-    """With BullMQ's own 30 s on the Python side (soak) the check of a Python worker keeps Ferry's away for 30 s."""
+    """With BullMQ's own 30 s on the Python side (soak) the check of a Python worker may keep Ferry's away for 30 s."""
     lock = 30_000 if SOAK else 2_000
     pool = Pool(make_host, 1, functions=functions, config=settings(server, {**QUICK} if not SOAK else DEFAULTS, ministack))
     ops = Ops(server)
