@@ -29,6 +29,10 @@ struct Dispatcher {
     /// No round before then, because of a failure.
     var retryAt = NIODeadline.uptimeNanoseconds(0)
     private var isConnectionClosed = false
+    /// When the worker was seen to be stopping.
+    private var stoppingSince: NIODeadline?
+    /// The time for which a stopping worker without jobs tries to learn what a lost reply told.
+    private static let uncertainLimit = TimeAmount.seconds(3)
 
     init(worker: BullWorker, lane: Int, keeper: LockKeeper, connection: RedisBlockingConnection) {
         self.worker = worker
@@ -59,6 +63,7 @@ struct Dispatcher {
             let view = look(now)
             if case .ended = view.phase { return nil }
             if view.phase.isStopping {
+                stoppingSince = stoppingSince ?? now
                 if lane == 0 { await closeConnection() }
                 if await isDone(view, now) { return nil }
             }
@@ -116,7 +121,10 @@ struct Dispatcher {
     /// Whether the worker may end: nothing runs and nothing is left to be told, or Redis stays away.
     private mutating func isDone(_ view: View, _ now: NIODeadline) async -> Bool {
         guard view.running == 0 else { return false }
-        if pending.isEmpty && !isFetchUncertain { return true }
+        if pending.isEmpty {
+            // What such a fetch may have taken comes back by its lock.
+            if !isFetchUncertain || now > (stoppingSince ?? now) + Dispatcher.uncertainLimit { return true }
+        }
         if case .handingBack(let until) = view.phase, now > until + .seconds(5) {
             worker.logger.error(
                 "ended without telling the queue; the jobs come back when their locks have lapsed",

@@ -262,6 +262,22 @@ import Testing
         }
     }
 
+    @Test func `an idle worker ends soon although the server is away`() async throws {
+        try await Fixture.with { fixture in
+            let worker = try fixture.worker { _, _ in .completed("null") }
+            async let ended: Void = worker.run()
+            _ = try await fixture.producer().add("n", data: "{}", options: .init())
+            try await eventually("it works") { try await fixture.count("completed") == 1 }
+            fixture.redis.kill()
+            // By then it has asked for work in vain, and cannot know whether the server had given it some.
+            try await Task.sleep(for: .seconds(2))
+            let stopped = ContinuousClock.now
+            worker.shutdown(grace: .seconds(60))
+            try await ended
+            #expect(ContinuousClock.now - stopped < .seconds(20))
+        }
+    }
+
     @Test func `what a lost reply told of is handed out again under its token`() async throws {
         try await Fixture.with { fixture in
             _ = try await fixture.producer().add((0..<3).map { .init("n", data: "\($0)") })
