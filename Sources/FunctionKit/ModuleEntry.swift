@@ -6,6 +6,10 @@ public final class ModuleEntry: Sendable {
     public enum Handler: Sendable {
         /// Answers a request.
         case http(@Sendable (Request, Context) async throws -> Response)
+        /// Answers a request with events.
+        case stream(@Sendable (Request, EventStream, Context) async throws -> Void)
+        /// Answers a request with a socket.
+        case webSocket(@Sendable (Request, WebSocketUpgrade, Context) async throws -> Void)
         /// Works a job.
         case queue(@Sendable (QueueJob<String>, Context) async throws -> String)
         /// Handles a queue's event.
@@ -30,6 +34,18 @@ public final class ModuleEntry: Sendable {
             let input = try request.decode(Function.Input.self)
             return try .json(try await function.handle(input, request, context))
         }
+    }
+
+    /// Wraps a handler of event streams.
+    public init<Function: StreamFunction>(stream type: Function.Type) {
+        let function = Function()
+        handler = .stream { request, events, context in try await function.stream(request, events, context) }
+    }
+
+    /// Wraps a handler of sockets.
+    public init<Function: WebSocketFunction>(webSocket type: Function.Type) {
+        let function = Function()
+        handler = .webSocket { request, upgrade, context in try await function.handle(request, upgrade, context) }
     }
 
     /// Wraps a queue handler.

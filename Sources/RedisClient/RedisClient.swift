@@ -140,6 +140,15 @@ extension RedisClient {
         try await run(.evaluate(script, keys: keys, arguments: arguments.map { .string($0) }))
     }
 
+    /// Listens to a channel; as ``subscribe(_:)``, with `CancellationError` when cancelled.
+    public func listen(to channel: String) async throws -> any ChannelSubscription {
+        do {
+            return try await subscribe(channel)
+        } catch  where error.code == .cancelled {
+            throw CancellationError()
+        }
+    }
+
     /// Sends PING.
     public func check() async throws {
         _ = try await run(RedisCommand(["PING"]))

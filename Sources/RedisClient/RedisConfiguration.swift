@@ -62,7 +62,7 @@ public struct RedisConfiguration: Sendable {
     /// So many commands may wait on one connection; more fail with ``RedisError/Code/overloaded``.
     public var maximumQueuedCommandCount: Int = 10_000
     /// So many local subscriptions may exist; more fail with ``RedisError/Code/overloaded``.
-    public var maximumSubscriptionCount: Int = 10_000
+    public var maximumSubscriptionCount: Int = 20_000
     /// So many messages wait for a slow reader of one subscription; the oldest are dropped beyond.
     public var subscriptionBufferCount: Int = 256
 

@@ -1,33 +1,7 @@
-public import NIOCore
+public import FunctionKit
 
 /// The messages of one channel, for one reader. Ends when it is cancelled, dropped, or the client is closed.
-public final class RedisSubscription: AsyncSequence, Sendable {
-    /// Nothing is thrown: a lost connection is a ``Element/gap``.
-    public typealias Failure = Never
-
-    /// What a subscription delivers.
-    public enum Element: Sendable, Hashable {
-        /// A message's bytes.
-        case message(ByteBuffer)
-        /// Messages may be missing here: the connection was lost and made anew, or the reader was too slow.
-        case gap
-    }
-
-    /// Reads a subscription, which lives as long as it.
-    public struct AsyncIterator: AsyncIteratorProtocol {
-        let subscription: RedisSubscription
-
-        /// The next element; `nil` once the subscription or its client is closed, or the task is cancelled, which also
-        /// cancels the subscription.
-        public mutating func next() async -> Element? {
-            await withTaskCancellationHandler {
-                await subscription.buffer.next()
-            } onCancel: { [subscription] in
-                subscription.cancel()
-            }
-        }
-    }
-
+public final class RedisSubscription: ChannelSubscription {
     /// The channel.
     public let channel: String
     private let buffer: SubscriptionBuffer
@@ -41,8 +15,18 @@ public final class RedisSubscription: AsyncSequence, Sendable {
 
     deinit { cancel() }
 
-    /// Reads the subscription; one reader at a time.
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(subscription: self) }
+    /// Waits for messages and takes all that have come since the last call; one reader at a time.
+    ///
+    /// - Returns: The elements, at least one; empty once the subscription or its client is closed. A lost connection is
+    ///   a ``FunctionKit/ChannelElement/gap``, as is what a slow reader left behind.
+    /// - Cancellation: ends the subscription and returns empty.
+    public func next() async -> [ChannelElement] {
+        await withTaskCancellationHandler {
+            await buffer.next()
+        } onCancel: {
+            cancel()
+        }
+    }
 
     /// Ends the subscription; the last one of a channel unsubscribes.
     public func cancel() {

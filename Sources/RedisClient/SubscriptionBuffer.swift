@@ -1,14 +1,15 @@
 import DequeModule
+import FunctionKit
 import NIOCore
 import Synchronization
 
 /// What waits for the reader of one subscription; the newest is kept, and a gap stands for what was dropped.
 final class SubscriptionBuffer: Sendable {
     private struct State {
-        var elements: Deque<RedisSubscription.Element> = []
+        var elements: Deque<ChannelElement> = []
         var hasDropped = false
         var isFinished = false
-        var reader: CheckedContinuation<RedisSubscription.Element?, Never>?
+        var reader: CheckedContinuation<[ChannelElement], Never>?
     }
 
     private let limit: Int
@@ -18,8 +19,8 @@ final class SubscriptionBuffer: Sendable {
 
     var isFinished: Bool { state.withLock { $0.isFinished } }
 
-    func push(_ element: RedisSubscription.Element) {
-        let reader = state.withLock { state -> CheckedContinuation<RedisSubscription.Element?, Never>? in
+    func push(_ element: ChannelElement) {
+        let reader = state.withLock { state -> CheckedContinuation<[ChannelElement], Never>? in
             guard !state.isFinished else { return nil }
             if let reader = state.reader.take() { return reader }
             if element == .gap, state.elements.last == .gap { return nil }
@@ -30,7 +31,7 @@ final class SubscriptionBuffer: Sendable {
             }
             return nil
         }
-        reader?.resume(returning: element)
+        reader?.resume(returning: [element])
     }
 
     /// Ends the stream; what waits can still be read unless it is discarded.
@@ -43,23 +44,25 @@ final class SubscriptionBuffer: Sendable {
             }
             return state.reader.take()
         }
-        reader?.resume(returning: nil)
+        reader?.resume(returning: [])
     }
 
-    func next() async -> RedisSubscription.Element? {
+    /// Takes all that waits, or waits for the next element; empty at the end.
+    func next() async -> [ChannelElement] {
         await withCheckedContinuation { continuation in
-            let element = state.withLock { state -> RedisSubscription.Element?? in
-                if state.hasDropped {
-                    state.hasDropped = false
-                    return .some(.gap)
+            let elements = state.withLock { state -> [ChannelElement]? in
+                if state.elements.isEmpty, !state.hasDropped {
+                    if state.isFinished { return [] }
+                    precondition(state.reader == nil, "a subscription has one reader at a time")
+                    state.reader = continuation
+                    return nil
                 }
-                if let element = state.elements.popFirst() { return .some(element) }
-                if state.isFinished { return .some(nil) }
-                precondition(state.reader == nil, "a subscription has one reader at a time")
-                state.reader = continuation
-                return nil
+                defer { state.elements.removeAll() }
+                guard state.hasDropped else { return Array(state.elements) }
+                state.hasDropped = false
+                return state.elements.first == .gap ? Array(state.elements) : [.gap] + state.elements
             }
-            if let element { continuation.resume(returning: element) }
+            if let elements { continuation.resume(returning: elements) }
         }
     }
 }

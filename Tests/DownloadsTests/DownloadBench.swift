@@ -122,6 +122,11 @@ final class SwitchedKeyValue: KeyValueStore {
         return try await store.evaluate(script, keys: keys, arguments: arguments)
     }
 
+    func listen(to channel: String) async throws -> any ChannelSubscription {
+        if fails.withLock({ $0(nil) }) { throw StoreIsAway() }
+        return try await store.listen(to: channel)
+    }
+
     func check() async throws { try await store.check() }
 }
 

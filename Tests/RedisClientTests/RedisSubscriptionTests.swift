@@ -4,7 +4,7 @@ import RedisClient
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct RedisSubscriptionTests {
-    private func message(_ text: String) -> RedisSubscription.Element { .message(ByteBuffer(string: text)) }
+    private func message(_ text: String) -> ChannelElement { .message(ByteBuffer(string: text)) }
 
     private func serverCount(_ client: RedisClient, _ channel: String, is count: Int64) async -> Bool {
         await eventually { (try? await client.send(["PUBSUB", "NUMSUB", channel]).array?[1].integer) == count }
@@ -177,7 +177,7 @@ import Testing
 }
 
 extension RedisSubscription.AsyncIterator {
-    fileprivate func nextOnce() async -> RedisSubscription.Element? {
+    fileprivate func nextOnce() async -> ChannelElement? {
         var copy = self
         return await copy.next()
     }

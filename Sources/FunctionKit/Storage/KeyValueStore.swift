@@ -15,6 +15,12 @@ public protocol KeyValueStore: Sendable {
     /// - Cancellation: as ``send(_:)``.
     func evaluate(_ script: StoreScript, keys: [String], arguments: [String]) async throws -> RESPValue
 
+    /// Listens to a channel; returns when the store has confirmed it, so that nothing sent after that is missed.
+    ///
+    /// - Throws: As ``send(_:)``, and when the process has as many subscriptions as it may have.
+    /// - Cancellation: the wait ends with `CancellationError`, and there is no subscription.
+    func listen(to channel: String) async throws -> any ChannelSubscription
+
     /// Checks that the store answers.
     ///
     /// - Throws: As ``send(_:)``.

@@ -6,6 +6,8 @@ struct HandlerFinder {
     /// The kinds of handler, and the protocols that make a type one.
     enum Kind: String, CaseIterable {
         case http
+        case stream
+        case webSocket
         case queue
         case event
         case schedule
@@ -22,6 +24,8 @@ struct HandlerFinder {
         var protocols: [String] {
             switch self {
             case .http: ["HTTPFunction", "TypedHTTPFunction"]
+            case .stream: ["StreamFunction"]
+            case .webSocket: ["WebSocketFunction"]
             case .queue: ["QueueFunction"]
             case .event: ["EventFunction"]
             case .schedule: ["ScheduledFunction"]

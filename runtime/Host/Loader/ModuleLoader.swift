@@ -28,6 +28,8 @@ struct ModuleLoader: Sendable {
         let kind: HandlerFinder.Kind =
             switch handler {
             case .http: .http
+            case .stream: .stream
+            case .webSocket: .webSocket
             case .queue: .queue
             case .event: .event
             case .schedule: .schedule
