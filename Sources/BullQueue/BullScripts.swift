@@ -38,6 +38,7 @@ enum BullScripts {
     private static func shared(_ name: Substring) -> [UInt8] {
         switch name {
         case "queue": PackageResources.queue_lua
+        case "plain": PackageResources.plain_lua
         case "place": PackageResources.place_lua
         case "add": PackageResources.add_lua
         case "addOne": PackageResources.addOne_lua

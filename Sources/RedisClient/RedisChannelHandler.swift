@@ -10,6 +10,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private var link: RedisLink?
     private var context: ChannelHandlerContext?
     private var failure: RedisError?
+    /// The channel's socket while it is open; only to be looked at.
+    private(set) var socket: CInt?
 
     init(link: RedisLink, maximumReplyBytes: Int) throws(RedisError) {
         parser = try ReplyParser(maximumReplyBytes: maximumReplyBytes)
@@ -39,12 +41,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard let link else { return context.close(promise: nil) }
+        socket = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self) { $0 }
         link.channelOpened(self)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         let link = self.link
         self.link = nil
+        socket = nil
         link?.channelClosed(self, failure ?? RedisError(.connection, "the server closed the connection"))
     }
 

@@ -53,6 +53,12 @@ public struct RedisConfiguration: Sendable {
     public var commandTimeout: Duration = .seconds(5)
     /// The time that connecting may take, TLS and `AUTH` included.
     public var connectTimeout: Duration = .seconds(5)
+    /// How long an event loop that has sent one command, and has no other under way here, looks for its reply before it
+    /// goes to sleep, at most 1 ms; 0 for not at all. Answers come sooner, at the price of what else the loop could do
+    /// meanwhile: for loops that serve few callers, one after the other.
+    public var busyPoll: Duration = .zero {
+        didSet { busyPoll = min(max(busyPoll, .zero), .milliseconds(1)) }
+    }
     /// The name of the connections in `CLIENT LIST`, without spaces, or `nil`.
     public var clientName: String?
     /// The size of a reply in bytes, 1 to 512 MiB, beyond which the connection is closed.

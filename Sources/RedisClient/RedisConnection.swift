@@ -28,6 +28,7 @@ final class RedisConnection: @unchecked Sendable {
     private let patience: TimeAmount
     /// Whether the connection belongs to one caller, whose command the server must not go on with once it has left.
     private let isExclusive: Bool
+    private var busyPoll: BusyPoll
 
     private var waiting: Deque<RedisRequest> = []
     private var inFlight: Deque<RedisRequest> = []
@@ -49,6 +50,7 @@ final class RedisConnection: @unchecked Sendable {
         self.eventLoop = eventLoop
         self.isExclusive = isExclusive
         patience = TimeAmount(transport.configuration.commandTimeout)
+        busyPoll = BusyPoll(limit: isExclusive ? .zero : TimeAmount(transport.configuration.busyPoll))
         maximumCount = transport.configuration.maximumQueuedCommandCount
         link = RedisLink(transport, name: name, eventLoop: eventLoop, logger: logger)
         link.user = self
@@ -169,6 +171,7 @@ extension RedisConnection {
             if buffer.capacity > Self.writeBytes { buffer = ByteBuffer() }
         }
         if waiting.isEmpty { cancelledCount = 0 }
+        if inFlight.count == 1, waiting.isEmpty { link.look(&busyPoll) }
     }
 }
 

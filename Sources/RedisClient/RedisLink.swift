@@ -76,6 +76,11 @@ final class RedisLink: @unchecked Sendable {
         handler.write(buffer)
     }
 
+    /// Looks for a reply for a moment.
+    func look(_ busyPoll: inout BusyPoll) {
+        if case .ready(let handler, _) = state, let socket = handler.socket { busyPoll.look(at: socket) }
+    }
+
     /// Begins to connect unless that is under way; not before the back-off is over.
     func connectIfNeeded() {
         guard case .idle = state else { return }

@@ -80,8 +80,10 @@ else {
     exit(2)
 }
 let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-let client = RedisClient(
-    try RedisConfiguration(url: "unix:" + arguments[1]), group: group, logger: Logger(label: "bench"))
+var configuration = try RedisConfiguration(url: "unix:" + arguments[1])
+// As the host's own client for queues.
+configuration.busyPoll = .microseconds(100)
+let client = RedisClient(configuration, group: group, logger: Logger(label: "bench"))
 try await client.check()
 let start = ContinuousClock.now
 // On the client's own loop, as a function with `"executor": "loop"`: no call changes threads. The peer has one thread, too.

@@ -15,6 +15,25 @@
 --
 -- Returns for each job its number when it was added under that, else { id, code } as `addOne` gives them.
 
+-- One plain job for a queue without settings, the most frequent call, goes without the shared steps: making them would
+-- take a third of its time. Whatever is done here is done below, too.
+if ARGV[1] == '1' and ARGV[2] == '' and ARGV[7] == '0' and ARGV[8] == '0' and ARGV[9] == '' then
+    local prefix = KEYS[1]
+    local settings = redis.call('HMGET', prefix .. 'meta', 'paused', 'concurrency', 'opts.maxLenEvents')
+    if not settings[1] and not settings[2] and settings[3] and string.find(settings[3], '^[1-9]%d?%d?%d?%d?%d?%d?%d?$') then
+        local number = redis.call('INCR', prefix .. 'id')
+        local id, events = string.format('%d', number), prefix .. 'events'
+        redis.call(
+            'HSET', prefix .. id, 'name', ARGV[3], 'data', ARGV[4], 'opts', ARGV[5], 'timestamp', ARGV[6], 'delay', '0',
+            'priority', '0')
+        redis.call('XADD', events, 'MAXLEN', '~', settings[3], '*', 'event', 'added', 'jobId', id, 'name', ARGV[3])
+        redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+        redis.call('LPUSH', prefix .. 'wait', id)
+        redis.call('ZADD', prefix .. 'marker', '0', '0')
+        return { number }
+    end
+end
+
 @include queue
 @include place
 
@@ -29,7 +48,7 @@ local function learnToAddOne()
 end
 
 local total = tonumber(ARGV[1])
-local number = redis.call('INCRBY', prefix .. 'id', total) - total
+local number = redis.call('INCRBY', prefix .. 'id', ARGV[1]) - total
 local results, last, first, hasDelayed, hasReady = {}, {}, {}, false, false
 local addOne
 

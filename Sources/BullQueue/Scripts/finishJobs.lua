@@ -1,5 +1,5 @@
 -- Moves jobs from `active` to `completed` or `failed`, each on its own merits, and takes further ones in the same step.
--- Joined with: queue, place, fetch, remove; held, add, deduplication, parent for the few jobs that need them.
+-- Joined with: plain, queue, place, fetch, remove; held, add, deduplication, parent for the few jobs that need them.
 --
 -- KEYS[1]     the queue's prefix
 -- ARGV[1..7]  as in fetchJobs; ARGV[2] = 0 takes none
@@ -26,6 +26,7 @@
 --   -6  its lock is held by another token
 --   -9  it has failed children
 
+@include plain
 @include queue
 @include place
 @include fetch
@@ -33,12 +34,14 @@
 
 local nowText, now = ARGV[1], tonumber(ARGV[1])
 local codes, keys, ids, more = {}, {}, {}, {}
-local locks, subKeys = {}, {}
+local locks, asked = {}, {}
 local keepsAll = true
 for first = 8, #ARGV, 6 do
     local number, key = #ids + 1, prefix .. ARGV[first]
     ids[number], keys[number], locks[number] = ARGV[first], key, key .. ':lock'
-    subKeys[number * 2 - 1], subKeys[number * 2] = key .. ':dependencies', key .. ':unsuccessful'
+    local at = #asked
+    asked[at + 1], asked[at + 2], asked[at + 3] = key, key, key
+    asked[at + 4], asked[at + 5] = key .. ':dependencies', key .. ':unsuccessful'
     if ARGV[first + 5] ~= '' then
         more[number] = cjson.decode(ARGV[first + 5])
         keepsAll = keepsAll and not more[number].count and not more[number].age
@@ -47,17 +50,18 @@ end
 
 -- What the jobs of a step have in common is done at once.
 local holders = redis.call('MGET', unpack(locks))
-local allExist = redis.call('EXISTS', unpack(keys)) == #keys
-local mayHaveChildren = redis.call('EXISTS', unpack(subKeys)) > 0
+-- A key counts as often as it is named: this many only when every job exists and none has children.
+local isPlain = redis.call('EXISTS', unpack(asked)) == #keys * 3
+local allExist = isPlain or redis.call('EXISTS', unpack(keys)) == #keys
 local seen, ready, scores = {}, {}, { completed = {}, failed = {} }
 local freeLocks, freeIds = {}, {}
 for number, id in ipairs(ids) do
     local key, token, target, code = keys[number], ARGV[number * 6 + 3], ARGV[number * 6 + 4], 0
     if not allExist and not (try('HGET', key, 'name')) then
         code = -1
-    elseif mayHaveChildren and target == 'completed' and (try('SCARD', key .. ':dependencies') or 0) > 0 then
+    elseif not isPlain and target == 'completed' and (try('SCARD', key .. ':dependencies') or 0) > 0 then
         code = -4
-    elseif mayHaveChildren and target == 'completed' and (try('ZCARD', key .. ':unsuccessful') or 0) > 0 then
+    elseif not isPlain and target == 'completed' and (try('ZCARD', key .. ':unsuccessful') or 0) > 0 then
         code = -9
     elseif token ~= '0' and holders[number] ~= token then
         code = holders[number] and -6 or -2
@@ -112,7 +116,7 @@ local function leaveActive()
     local running = #ready > 4 and redis.call('LLEN', active) <= #ready * 4 and redis.call('LRANGE', active, 0, -1)
     if not running then
         for _, number in ipairs(ready) do
-            if redis.call('LREM', active, -1, ids[number]) == 0 then
+            if redis.call('LREM', active, '-1', ids[number]) == 0 then
                 codes[number] = -3
             end
         end

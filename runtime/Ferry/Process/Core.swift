@@ -46,7 +46,10 @@ struct Core: Service {
         redisConfiguration.commandTimeout = configuration.redis.commandTimeout
         let redis = RedisClient(redisConfiguration, group: group, logger: logger)
         cleanup.add { await redis.close() }
-        let queueRedis = RedisClient(redisConfiguration, group: queueGroup, logger: logger)
+        var queueConfiguration = redisConfiguration
+        // The queues' loop has nothing else to do, and a worker's next job waits for the answer.
+        queueConfiguration.busyPoll = .microseconds(100)
+        let queueRedis = RedisClient(queueConfiguration, group: queueGroup, logger: logger)
         cleanup.add { await queueRedis.close() }
         let historyPath = configuration.history.path ?? options.dataFolder + "/history.sqlite"
         let history = try naming("history.path \(historyPath)") { try SQLiteHistory(path: historyPath) }

@@ -32,7 +32,7 @@ end
 
 -- Moves what is due by `now` (ms) from `delayed` to where it is taken from, at most 1000 jobs a call.
 local function promote(now)
-    local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
+    local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', digits((now + 1) * 4096 - 1), 'LIMIT', '0', '1000')
     if #due == 0 then
         return
     end

@@ -3,7 +3,8 @@
 -- KEYS[1]  the queue's prefix `<prefix>:<queue>:`; every other key begins with it (hash-tag the prefix in a cluster)
 --
 -- Numbers of more than 14 digits go to Redis as numbers or by `digits`: Lua's own `..` keeps 14 only. What came as text
--- goes on as text where jobs are many: the server's way of writing a number costs as much as a small command.
+-- goes on as text where jobs are many: the server's way of writing a number costs as much as a small command. So numbers that
+-- every job needs are written as text.
 
 local prefix, wait, active, prioritized, delayed, marker, events, stalled, meta, limiter
 local isPaused, globalConcurrency, globalMax, globalDuration, maxEvents
@@ -42,8 +43,9 @@ local function use(queue)
     globalConcurrency = whole(settings[2] or '')
     globalMax, globalDuration = whole(settings[3] or ''), whole(settings[4] or '')
     maxEvents = whole(settings[5] or '')
+    maxEvents = maxEvents and digits(maxEvents)
     if not maxEvents then
-        maxEvents = 10000
+        maxEvents = '10000'
         redis.call('HSET', meta, 'opts.maxLenEvents', maxEvents)
     end
 end
@@ -65,7 +67,7 @@ end
 -- Wakes one idle worker: there may be work now.
 local function markBase()
     if not isPaused and not isMaxed() then
-        redis.call('ZADD', marker, 0, '0')
+        redis.call('ZADD', marker, '0', '0')
     end
 end
 
