@@ -18,6 +18,11 @@ import Testing
         if case .failed(let failure) = event { failure.code.rawValue } else { nil }
     }
 
+    /// A frame may be wrong in two ways.
+    private func withoutReason(_ event: WebSocketParser.Event) -> WebSocketParser.Event {
+        if case .failed(let failure) = event { .failed(WebSocketFailure(code: failure.code, reason: "")) } else { event }
+    }
+
     @Test(arguments: [0, 1, 125, 126, 127, 128, 65_535, 65_536, 70_001])
     func `messages of every form of length come out whole, however they are cut`(count: Int) {
         let payload = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
@@ -172,7 +177,7 @@ import Testing
             let expected = PlainReader.events(frames, max: 500)
             for piece in [1, Int.random(in: 2...50, using: &random), Int.max] {
                 var parser = parser(500)
-                #expect(parser.events(bytes, by: piece) == expected)
+                #expect(parser.events(bytes, by: piece).map(withoutReason) == expected.map(withoutReason))
             }
         }
     }
