@@ -20,7 +20,11 @@ import Testing
 
     /// A frame may be wrong in two ways.
     private func withoutReason(_ event: WebSocketParser.Event) -> WebSocketParser.Event {
-        if case .failed(let failure) = event { .failed(WebSocketFailure(code: failure.code, reason: "")) } else { event }
+        if case .failed(let failure) = event {
+            .failed(WebSocketFailure(code: failure.code, reason: ""))
+        } else {
+            event
+        }
     }
 
     @Test(arguments: [0, 1, 125, 126, 127, 128, 65_535, 65_536, 70_001])

@@ -1,5 +1,6 @@
 internal import COpenSSL
 internal import FunctionKit
+internal import NIOCore
 
 /// The opening handshake (RFC 6455 section 4.2) without I/O: what a request asks for, and what accepts it.
 struct WebSocketHandshake: Equatable {
@@ -51,18 +52,17 @@ struct WebSocketHandshake: Equatable {
         self.extensions = extensions
     }
 
-    private static let upgradeHeaders: HTTPFields = [
-        .upgrade: "websocket", .connection: "Upgrade", .webSocketVersion: "13",
-    ]
+    private static let upgradeHeaders: HTTPFields = [.webSocketVersion: "13"]
 
-    /// The header fields of the answer 101.
-    func responseFields(protocol chosen: String?, deflate: PerMessageDeflate?) -> HTTPFields {
-        var fields: HTTPFields = [
-            .upgrade: "websocket", .connection: "Upgrade", .webSocketAccept: acceptKey,
-        ]
-        if let chosen { fields[.webSocketProtocol] = chosen }
-        if let deflate { fields[.webSocketExtensions] = deflate.response }
-        return fields
+    /// Writes the answer that accepts. It has no header fields of handlers', since a browser shows pages none.
+    func writeAnswer(
+        protocol chosen: String?, deflate: PerMessageDeflate?, requestID: String, into buffer: inout ByteBuffer
+    ) {
+        buffer.writeStaticString("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n")
+        buffer.writeString("sec-websocket-accept: \(acceptKey)\r\n")
+        if let chosen { buffer.writeString("sec-websocket-protocol: \(chosen)\r\n") }
+        if let deflate { buffer.writeString("sec-websocket-extensions: \(deflate.response)\r\n") }
+        buffer.writeString("x-request-id: \(requestID)\r\n\r\n")
     }
 
     /// Whether a page may: browsers send `Origin` with every socket, and CORS does not hold sockets back.
@@ -138,7 +138,6 @@ struct WebSocketHandshake: Equatable {
 extension HTTPField.Name {
     static let hostField = HTTPField.Name(known: "host")
     static let webSocketKey = HTTPField.Name(known: "sec-websocket-key")
-    static let webSocketAccept = HTTPField.Name(known: "sec-websocket-accept")
     static let webSocketVersion = HTTPField.Name(known: "sec-websocket-version")
     static let webSocketProtocol = HTTPField.Name(known: "sec-websocket-protocol")
     static let webSocketExtensions = HTTPField.Name(known: "sec-websocket-extensions")
