@@ -7,6 +7,7 @@ final class LoopState {
     let timers: TimerWheel
     let date = DateCache()
     let sendTurns: SendTurns
+    let deflate = DeflateStore()
     var requestIDs = RequestIDGenerator()
     var router: Router<Endpoint>
     private var scratch = ByteBuffer()
