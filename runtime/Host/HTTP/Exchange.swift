@@ -35,8 +35,8 @@ final class Exchange {
     /// When the handler's time ends, once it has begun.
     var deadline: ContinuousClock.Instant?
     private(set) var stage = Stage.none
-    /// What the client offers for a socket, once that was checked.
-    var offer: WebSocketHandshake.Offer?
+    /// The request for a socket, once that was checked.
+    var handshake: WebSocketHandshake?
     private var isStopped = false
 
     init(

@@ -19,7 +19,7 @@ extension HTTPConnection {
             enter(runner, endpoint, request, exchange)
         case .webSocket(let runner, _):
             do throws(HTTPError) {
-                exchange.offer = try WebSocketHandshake.check(exchange.head, cors: server.options.cors)
+                exchange.handshake = try WebSocketHandshake(exchange.head, cors: server.options.cors)
                 enter(runner, endpoint, request, exchange)
             } catch {
                 fail(error, closes: false)
@@ -80,10 +80,10 @@ extension HTTPConnection {
             }
             exchange.keep(task)
         case .webSocket(let runner, let handler):
-            guard let offer = exchange.offer else { return }
+            guard let handshake = exchange.handshake else { return }
             let manifest = runner.function.manifest
-            let session = NIOLoopBound(WebSocketSession(self, exchange, offer, manifest), eventLoop: eventLoop)
-            let upgrade = WebSocketUpgrade(WebSocketConnection(session), protocols: offer.protocols)
+            let session = NIOLoopBound(WebSocketSession(self, exchange, handshake, manifest), eventLoop: eventLoop)
+            let upgrade = WebSocketUpgrade(WebSocketConnection(session), protocols: handshake.protocols)
             let task = runner.start(
                 requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
                 isLasting: true
