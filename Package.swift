@@ -31,6 +31,7 @@ var targets: [Target] = [
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CDeflate", path: "Sources/CDeflate", providers: [.apt(["libdeflate-dev"])]),
+    .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "FunctionKit", dependencies: [nioCore, logging, httpTypes], swiftSettings: settings),
     .target(name: "Checksum", dependencies: ["CDeflate", nioCore], swiftSettings: settings),
@@ -55,8 +56,8 @@ var targets: [Target] = [
     .target(
         name: "Host",
         dependencies: [
-            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "COpenSSL", nioCore, nioPosix, logging, httpTypes,
-            deque, serviceLifecycle,
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "COpenSSL", "CZlib", nioCore, nioPosix, logging,
+            httpTypes, deque, serviceLifecycle,
         ],
         path: "runtime/Host", swiftSettings: settings),
     .target(

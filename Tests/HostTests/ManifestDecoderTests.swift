@@ -25,6 +25,17 @@ import Testing
             #"{"http": "PUT /x", "maxBody": 12}"#,
             FunctionManifest(trigger: .http(method: "PUT", path: "/x"), maxBodyBytes: 12)
         ),
+        (#"{"sse": "/a/:b"}"#, FunctionManifest(trigger: .sse(path: "/a/:b"))),
+        (
+            #"{"sse": "/a", "timeout": "24h", "concurrency": 5, "queueLimit": 2, "executor": "loop"}"#,
+            FunctionManifest(
+                trigger: .sse(path: "/a"), timeout: .seconds(86_400), concurrency: 5, queueLimit: 2, executor: .loop)
+        ),
+        (#"{"websocket": "/a/:b"}"#, FunctionManifest(trigger: .webSocket(path: "/a/:b"))),
+        (
+            #"{"websocket": "/a", "maxMessage": "64MiB", "compression": "context"}"#,
+            FunctionManifest(trigger: .webSocket(path: "/a"), maxMessageBytes: 64 << 20, compression: .context)
+        ),
         (
             #"{"queue": "q", "on": "process"}"#,
             FunctionManifest(trigger: .queue(name: "q", on: .process))
@@ -64,6 +75,12 @@ import Testing
         let http = try #require(decode(#"{"http": "GET /"}"#).manifest)
         #expect(http.timeout == .seconds(135) && http.concurrency == 256 && http.queueLimit == 1024)
         #expect(http.executor == .pool && http.maxBodyBytes == 1 << 20)
+        for text in [#"{"sse": "/"}"#, #"{"websocket": "/"}"#] {
+            let lasting = try #require(decode(text).manifest)
+            #expect(lasting.timeout == .seconds(3600) && lasting.concurrency == 10_000 && lasting.queueLimit == 0)
+            #expect(lasting.executor == .pool && lasting.maxBodyBytes == 0)
+            #expect(lasting.maxMessageBytes == 1 << 20 && lasting.compression == .message)
+        }
         let queue = try #require(decode(#"{"queue": "q", "on": "process"}"#).manifest)
         #expect(queue.timeout == .seconds(130) && queue.concurrency == 4)
         #expect(queue.retry == .init(attempts: 3, isExponential: true, delay: .seconds(2), jitter: 0))
@@ -73,7 +90,13 @@ import Testing
 
     @Test(arguments: [
         ("[]", ["1:1: must be an object, not an array"]),
-        ("{}", [#"1:1: a trigger is missing: "http": "METHOD /path", "queue": NAME with "on", or "schedule": TIMES"#]),
+        (
+            "{}",
+            [
+                #"1:1: a trigger is missing: "http": "METHOD /path", "sse": "/path", "websocket": "/path", "#
+                    + #""queue": NAME with "on", or "schedule": TIMES"#
+            ]
+        ),
         ("{,}", [#"1:2: not JSON: expected a key in double quotes, found ",""#]),
         (#"{"http": 1}"#, ["1:10: http must be a string, not 1"]),
         (#"{"on": "process"}"#, [#"1:8: on has a meaning only beside "queue""#]),
@@ -98,7 +121,47 @@ import Testing
             #"{"queue": "", "on": "process"}"#,
             ["1:11: queue must be a name of 1…128 bytes without colons, spaces and control characters"]
         ),
-        (#"{"http": "GET /", "sse": "/x"}"#, ["1:19: sse is not supported by this version of Ferry"]),
+        (
+            #"{"http": "GET /", "sse": "/x", "websocket": "/x"}"#,
+            [
+                #"1:26: sse cannot stand beside "http": a function has one trigger"#,
+                #"1:45: websocket cannot stand beside "http": a function has one trigger"#,
+            ]
+        ),
+        (
+            #"{"sse": "GET /x"}"#,
+            [#"1:9: sse must be a path alone, such as "/ticks/:name", since its requests are GET"#]
+        ),
+        (#"{"sse": 1}"#, ["1:9: sse must be a string, not 1"]),
+        (#"{"websocket": "x"}"#, [#"1:15: websocket has the path "x", which must begin with "/""#]),
+        (#"{"websocket": "/:a/:a"}"#, [#"1:15: websocket has the parameter ":a" twice"#]),
+        (
+            #"{"sse": "/x", "maxBody": 1, "maxMessage": 1, "compression": "off", "retry": {}, "on": "process"}"#,
+            [
+                #"1:26: maxBody has a meaning only with "http""#,
+                #"1:43: maxMessage has a meaning only with "websocket""#,
+                #"1:61: compression has a meaning only with "websocket""#,
+                #"1:77: retry has a meaning only with "on": "process" or "schedule""#,
+                #"1:87: on has a meaning only beside "queue""#,
+            ]
+        ),
+        (
+            #"{"http": "GET /", "maxMessage": 1}"#,
+            [#"1:33: maxMessage has a meaning only with "websocket""#]
+        ),
+        (
+            #"{"websocket": "/x", "maxMessage": "65MiB", "compression": "on", "maxBody": 0}"#,
+            [
+                #"1:35: maxMessage must be a size such as "64KiB" or "1MiB", or a number of bytes, 1…67108864 bytes, "#
+                    + #"not "65MiB""#,
+                #"1:59: compression must be one of "off", "message", "context", not "on""#,
+                #"1:76: maxBody has a meaning only with "http""#,
+            ]
+        ),
+        (
+            #"{"queue": "q", "on": "failed", "queueLimit": 1}"#,
+            [#"1:46: queueLimit has a meaning only with "http", "sse" or "websocket""#]
+        ),
         (
             #"{"schedule": "60 * 0 * FOO"}"#,
             [
@@ -133,8 +196,8 @@ import Testing
         (
             #"{"http": "GET /", "colour": 1}"#,
             [
-                "1:19: colour is not a known key; known are concurrency, executor, handler, http, maxBody, on, queue, "
-                    + "queueLimit, retry, schedule, timeout, timezone"
+                "1:19: colour is not a known key; known are compression, concurrency, executor, handler, http, "
+                    + "maxBody, maxMessage, on, queue, queueLimit, retry, schedule, sse, timeout, timezone, websocket"
             ]
         ),
         (

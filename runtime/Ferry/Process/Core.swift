@@ -177,6 +177,8 @@ struct Core: Service {
             let target =
                 switch function.manifest.trigger {
                 case .http(let method, let path): "\(method) \(path)"
+                case .sse(let path): "sse \(path)"
+                case .webSocket(let path): "websocket \(path)"
                 case .queue(let queue, let moment): "queue \(queue), \(moment.rawValue)"
                 case .schedule(let pattern, let timeZone): "schedule \(pattern) (\(timeZone))"
                 }

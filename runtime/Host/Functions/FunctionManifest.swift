@@ -4,6 +4,10 @@ public struct FunctionManifest: Sendable, Hashable {
     public enum Trigger: Sendable, Hashable {
         /// Requests with this method and path; the path's segments may be parameters, as in `/v1/job/:jobId`.
         case http(method: String, path: String)
+        /// `GET` requests of this path, which are answered with events.
+        case sse(path: String)
+        /// `GET` requests of this path that ask for a socket.
+        case webSocket(path: String)
         /// A queue: its jobs, or its events.
         case queue(name: String, on: QueueMoment)
         /// Times: five or six cron fields, read in a time zone of the IANA database.
@@ -28,6 +32,16 @@ public struct FunctionManifest: Sendable, Hashable {
         case pool
         /// On the connection's event loop: fastest, for handlers that never block.
         case loop
+    }
+
+    /// How a socket's messages are compressed (RFC 7692) with clients that offer it.
+    public enum Compression: String, Sendable, Hashable, CaseIterable {
+        /// Not at all.
+        case off
+        /// Each message by itself: an idle socket holds no state.
+        case message
+        /// With what went before it as the dictionary, unless the client declines that: the smallest, at a cost in memory.
+        case context
     }
 
     /// How jobs that Ferry adds to this queue, or ticks, are tried again; options on a job win.
@@ -56,7 +70,7 @@ public struct FunctionManifest: Sendable, Hashable {
     public var trigger: Trigger
     /// The Swift type of the handler, where the module has several.
     public var handler: String?
-    /// How long one invocation may take.
+    /// How long one invocation may take; of an event stream or a socket, its longest life.
     public var timeout: Duration
     /// How many invocations run at once in this process.
     public var concurrency: Int
@@ -64,25 +78,39 @@ public struct FunctionManifest: Sendable, Hashable {
     public var queueLimit: Int
     /// Where the handler runs.
     public var executor: Executor
-    /// The largest body, in bytes.
+    /// The largest body, in bytes; none for event streams and sockets.
     public var maxBodyBytes: Int
+    /// The largest message of a socket's client, in bytes.
+    public var maxMessageBytes: Int
+    /// How a socket's messages are compressed.
+    public var compression: Compression
     /// How jobs and ticks are tried again; for `process` and scheduled functions. Ticks are not unless the manifest says so.
     public var retry: Retry
 
     /// Makes a manifest; whatever is not given has the documented default of its trigger.
     public init(
         trigger: Trigger, handler: String? = nil, timeout: Duration? = nil, concurrency: Int? = nil,
-        queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int = 1 << 20, retry: Retry? = nil
+        queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int? = nil, maxMessageBytes: Int = 1 << 20,
+        compression: Compression = .message, retry: Retry? = nil
     ) {
-        let isHTTP = if case .http = trigger { true } else { false }
         let isSchedule = if case .schedule = trigger { true } else { false }
+        let isLasting: Bool
+        let defaults: (timeout: Duration, concurrency: Int)
+        switch trigger {
+        case .http: (isLasting, defaults) = (false, (.seconds(135), 256))
+        case .sse, .webSocket: (isLasting, defaults) = (true, (.seconds(3600), 10_000))
+        case .queue: (isLasting, defaults) = (false, (.seconds(130), 4))
+        case .schedule: (isLasting, defaults) = (false, (.seconds(130), 1))
+        }
         self.trigger = trigger
         self.handler = handler
-        self.timeout = timeout ?? .seconds(isHTTP ? 135 : 130)
-        self.concurrency = concurrency ?? (isHTTP ? 256 : isSchedule ? 1 : 4)
-        self.queueLimit = queueLimit ?? self.concurrency * 4
+        self.timeout = timeout ?? defaults.timeout
+        self.concurrency = concurrency ?? defaults.concurrency
+        self.queueLimit = queueLimit ?? (isLasting ? 0 : self.concurrency * 4)
         self.executor = executor
-        self.maxBodyBytes = maxBodyBytes
+        self.maxBodyBytes = maxBodyBytes ?? (isLasting ? 0 : 1 << 20)
+        self.maxMessageBytes = maxMessageBytes
+        self.compression = compression
         self.retry = retry ?? Retry(attempts: isSchedule ? 1 : 3)
     }
 }

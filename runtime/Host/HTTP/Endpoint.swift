@@ -4,6 +4,8 @@ internal import FunctionKit
 final class Endpoint: Sendable {
     enum Target: Sendable {
         case function(FunctionRunner, @Sendable (Request, Context) async throws -> Response)
+        case stream(FunctionRunner, @Sendable (Request, EventStream, Context) async throws -> Void)
+        case webSocket(FunctionRunner, @Sendable (Request, WebSocketUpgrade, Context) async throws -> Void)
         case host(HostRoute)
     }
 
@@ -13,9 +15,9 @@ final class Endpoint: Sendable {
     let maxBodyBytes: Int
     let timeout: Duration
 
-    init(_ runner: FunctionRunner, handler: @escaping @Sendable (Request, Context) async throws -> Response) {
+    init(_ runner: FunctionRunner, _ target: Target) {
         name = runner.function.name
-        target = .function(runner, handler)
+        self.target = target
         maxBodyBytes = runner.function.manifest.maxBodyBytes
         timeout = runner.function.manifest.timeout
     }
@@ -35,13 +37,18 @@ extension Router where Endpoint == Host.Endpoint {
             Route(method: route.method, path: route.path, owner: "the host", endpoint: Endpoint(route))
         }
         for runner in functions {
-            guard case .http(let method, let path) = runner.function.manifest.trigger,
-                case .http(let handler) = runner.function.handler
-            else { continue }
+            let (method, path, target): (String, String, Endpoint.Target)
+            switch (runner.function.manifest.trigger, runner.function.handler) {
+            case (.http(let name, let pattern), .http(let handler)):
+                (method, path, target) = (name, pattern, .function(runner, handler))
+            case (.sse(let pattern), .stream(let handler)):
+                (method, path, target) = ("GET", pattern, .stream(runner, handler))
+            case (.webSocket(let pattern), .webSocket(let handler)):
+                (method, path, target) = ("GET", pattern, .webSocket(runner, handler))
+            default: continue
+            }
             routes.append(
-                Route(
-                    method: method, path: path, owner: runner.function.name,
-                    endpoint: Endpoint(runner, handler: handler)))
+                Route(method: method, path: path, owner: runner.function.name, endpoint: Endpoint(runner, target)))
         }
         try self.init(routes)
     }

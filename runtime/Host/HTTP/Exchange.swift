@@ -34,7 +34,10 @@ final class Exchange {
     var bodyDeadline = NIODeadline.distantFuture
     /// When the handler's time ends, once it has begun.
     var deadline: ContinuousClock.Instant?
-    var stage = Stage.none
+    private(set) var stage = Stage.none
+    /// The request for a socket, once that was checked.
+    var handshake: WebSocketHandshake?
+    private var isStopped = false
 
     init(
         number: UInt64, head: RequestHead, requestID: String, startedAt: NIODeadline, remoteAddress: String, plan: Plan
@@ -53,6 +56,36 @@ final class Exchange {
         case .answer, .failure: true
         case .call: false
         }
+    }
+
+    /// The request waits for a slot of its function.
+    func wait(_ ticket: ConcurrencyGate.Ticket, _ runner: FunctionRunner, _ request: Request) {
+        stage = .waiting(ticket, runner, request)
+    }
+
+    /// The wait for a slot has ended.
+    ///
+    /// - Returns: The request, or `nil` when nobody waits any more.
+    func stopWaiting() -> Request? {
+        guard case .waiting(_, _, let request) = stage else { return nil }
+        stage = .none
+        return request
+    }
+
+    /// Keeps the handler's task, which may have been given up before it was known.
+    func keep(_ task: Task<Void, Never>) {
+        if isStopped { task.cancel() } else { stage = .running(task) }
+    }
+
+    /// Cancels the handler, or gives its place in the queue up.
+    func stop() {
+        isStopped = true
+        switch stage {
+        case .none: break
+        case .waiting(let ticket, let runner, _): runner.gate.cancel(ticket)
+        case .running(let task): task.cancel()
+        }
+        stage = .none
     }
 
     var maxBodyBytes: Int {

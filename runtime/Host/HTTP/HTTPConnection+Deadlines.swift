@@ -17,6 +17,7 @@ extension HTTPConnection {
             } else {
                 timeOut()
             }
+        case .lent: user?.deadlinePassed(now)
         case .closed: break
         }
     }
@@ -36,12 +37,12 @@ extension HTTPConnection {
     /// Answers in place of a handler that takes too long, or that could not even be started.
     private func timeOut() {
         guard let exchange else { return }
-        switch exchange.stage {
+        let stage = exchange.stage
+        exchange.stop()
+        switch stage {
         case .waiting:
-            stop(exchange)
             fail(ErrorResponse.saturated, closes: false)
         case .running, .none:
-            stop(exchange)
             server.logger.warning(
                 "a function ran past its timeout",
                 metadata: [
@@ -55,17 +56,8 @@ extension HTTPConnection {
     func abandonExchange() {
         guard let exchange else { return }
         self.exchange = nil
-        stop(exchange)
+        exchange.stop()
         // 499 as nginx has it: the client closed the connection before its answer.
         logAccess(exchange, status: 499, bytes: 0, .now())
-    }
-
-    /// Cancels the handler, or gives its place in the queue up.
-    private func stop(_ exchange: Exchange) {
-        switch exchange.stage {
-        case .none: break
-        case .waiting(let ticket, let runner, _): runner.gate.cancel(ticket)
-        case .running(let task): task.cancel()
-        }
     }
 }

@@ -19,7 +19,7 @@ extension HTTPConnection {
             }
         }
         isProcessing = false
-        if inbox.readableBytes == 0 { inbox = ByteBuffer() }
+        if inbox.readableBytes == 0 { inbox = ByteBuffer() } else if phase == .lent { offerInput() }
     }
 
     private func isReadyForInput(_ context: ChannelHandlerContext) -> Bool {
@@ -27,7 +27,7 @@ extension HTTPConnection {
         // The next request begins only when the client takes its answers.
         case .idle: context.channel.isWritable
         case .head, .body: true
-        case .running, .lingering, .closed: false
+        case .running, .lent, .lingering, .closed: false
         }
     }
 
@@ -48,7 +48,7 @@ extension HTTPConnection {
         case .body:
             let pause = NIODeadline.now() + TimeAmount(server.options.bodyPauseTimeout)
             loop.timers.set(self, to: min(pause, exchange?.bodyDeadline ?? pause))
-        case .idle, .head, .running, .lingering, .closed: break
+        case .idle, .head, .running, .lent, .lingering, .closed: break
         }
         releaseRead()
     }
@@ -149,68 +149,7 @@ extension HTTPConnection {
                 headers: head.fields, body: exchange.body, parameters: parameters, id: exchange.requestID,
                 remoteAddress: exchange.remoteAddress)
             exchange.body = ByteBuffer()
-            call(endpoint, request, exchange.number)
-        }
-    }
-
-    private func call(_ endpoint: Endpoint, _ request: Request, _ number: UInt64) {
-        let connection = NIOLoopBound(self, eventLoop: loop.executor.eventLoop)
-        switch endpoint.target {
-        case .host(let route):
-            // Owner: this connection, which cancels it; it ends when the route has answered.
-            let task = Task.immediate(executorPreference: loop.executor) {
-                let result: Result<Response, any Error>
-                do { result = .success(try await route.answer(request)) } catch { result = .failure(error) }
-                HTTPConnection.deliver(result, to: connection, number)
-            }
-            keep(task, number)
-        case .function(let runner, _):
-            let entry = runner.gate.enter {
-                { connection.eventLoop.execute { connection.value.slotGranted(number, runner) } }
-            }
-            switch entry {
-            case .entered: start(endpoint, request, number)
-            case .waiting(let ticket): exchange?.stage = .waiting(ticket, runner, request)
-            case .turnedAway: fail(ErrorResponse.saturated, closes: false)
-            }
-        }
-    }
-
-    private func slotGranted(_ number: UInt64, _ runner: FunctionRunner) {
-        guard let exchange, exchange.number == number, case .waiting(_, _, let request) = exchange.stage,
-            case .call(let endpoint, _) = exchange.plan
-        else {
-            runner.gate.leave()
-            return
-        }
-        exchange.stage = .none
-        start(endpoint, request, number)
-    }
-
-    private func start(_ endpoint: Endpoint, _ request: Request, _ number: UInt64) {
-        guard let exchange, case .function(let runner, let handler) = endpoint.target else { return }
-        let connection = NIOLoopBound(self, eventLoop: loop.executor.eventLoop)
-        let task = runner.start(
-            handler, request, deadline: exchange.deadline ?? .now, loop: loop.executor,
-            traceParent: exchange.head.traceParent
-        ) { result in
-            HTTPConnection.deliver(result, to: connection, number)
-        }
-        keep(task, number)
-    }
-
-    /// Keeps the task for as long as its result is awaited; it may have come already.
-    private func keep(_ task: Task<Void, Never>, _ number: UInt64) {
-        if exchange?.number == number { exchange?.stage = .running(task) }
-    }
-
-    private static func deliver(
-        _ result: Result<Response, any Error>, to connection: NIOLoopBound<HTTPConnection>, _ number: UInt64
-    ) {
-        if connection.eventLoop.inEventLoop {
-            connection.value.finish(result, number)
-        } else {
-            connection.eventLoop.execute { connection.value.finish(result, number) }
+            call(endpoint, request, exchange)
         }
     }
 }

@@ -66,14 +66,19 @@ extension HTTPConnection {
             return
         }
         phase = .idle
-        stalledBytes = 0
         if let rest {
             context.write(wrapOutboundOut(bytes), promise: nil)
             context.writeAndFlush(wrapOutboundOut(rest), promise: nil)
         } else {
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         }
-        guard phase == .idle else { return }
+        goOn(now)
+    }
+
+    /// Goes on to the next request after an answer.
+    func goOn(_ now: NIODeadline) {
+        guard let context, phase == .idle else { return }
+        stalledBytes = 0
         let wait = context.channel.isWritable ? server.options.idleTimeout : server.options.writePauseTimeout
         loop.timers.set(self, to: now + TimeAmount(wait))
         process()
@@ -86,7 +91,7 @@ extension HTTPConnection {
     }
 
     /// Sends the last answer; the connection ends when the kernel has it.
-    private func sendLast(_ bytes: ByteBuffer, _ rest: ByteBuffer?, lingers: Bool, _ now: NIODeadline) {
+    func sendLast(_ bytes: ByteBuffer, _ rest: ByteBuffer?, lingers: Bool, _ now: NIODeadline) {
         guard let context else { return }
         phase = .lingering
         stalledBytes = 0

@@ -6,7 +6,8 @@ internal import NIOCore
 ///
 /// A hand-written state machine on the connection's loop. It is the pipeline's only handler, so that an idle connection
 /// is this object, NIO's channel and one small receive buffer. The files beside this one hold its parts:
-/// `+Requests` takes requests, `+Responses` sends answers, `+Deadlines` ends what takes too long.
+/// `+Requests` takes requests, `+Calls` calls handlers, `+Responses` sends answers, `+Users` lends the connection to event
+/// streams and sockets, `+Deadlines` ends what takes too long.
 ///
 /// Requests are worked strictly one at a time. What a client sends meanwhile is kept up to a bound; then nothing more is
 /// read, which the kernel passes on to the client as back-pressure.
@@ -24,6 +25,8 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
         case body
         /// The answer is being made.
         case running
+        /// An event stream or a socket uses it.
+        case lent
         /// The last answer is on its way or out; input is discarded.
         case lingering
         case closed
@@ -48,6 +51,8 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
     var inbox = ByteBuffer()
     var phase = Phase.idle
     var exchange: Exchange?
+    /// What uses the connection while it is lent.
+    var user: (any ConnectionUser)?
     var exchangeCount: UInt64 = 0
     var isProcessing = false
     var isInputClosed = false
@@ -100,6 +105,9 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         abandonExchange()
         phase = .closed
+        let user = user
+        self.user = nil
+        user?.connectionClosed()
         loop.timers.remove(self)
         inbox = ByteBuffer()
         self.context = nil
@@ -113,18 +121,22 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
         case .lingering:
             lingeredBytes += bytes.readableBytes
             if lingeredBytes > HTTPConnection.lingerBytes { context.close(promise: nil) }
-        case .idle, .head, .body, .running:
+        case .idle, .head, .body, .running, .lent:
             if inbox.readableBytes == 0 { inbox = bytes } else { inbox.writeBuffer(&bytes) }
             guard inbox.readableBytes <= HTTPConnection.maxInboxBytes else {
                 context.close(promise: nil)
                 return
             }
-            process()
+            if phase == .lent { offerInput() } else { process() }
         }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { process() }
+        if phase == .lent {
+            user?.writabilityChanged(to: context.channel.isWritable)
+        } else if context.channel.isWritable {
+            process()
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -137,6 +149,7 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
             // It may be half closed only, and wait for its answer; or gone.
             let limit = NIODeadline.now() + TimeAmount(server.options.abandonedGrace)
             if limit < deadline { loop.timers.set(self, to: limit) }
+        case .lent: user?.inputClosed()
         case .lingering, .closed: break
         }
     }
@@ -151,12 +164,14 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        let isBusy = phase == .running || (phase == .idle && !context.channel.isWritable)
-        if isBusy, inbox.readableBytes >= HTTPConnection.readAheadBytes {
-            isReadHeld = true
-        } else {
-            context.read()
-        }
+        let isEnough =
+            switch phase {
+            case .running: inbox.readableBytes >= HTTPConnection.readAheadBytes
+            case .idle: inbox.readableBytes >= HTTPConnection.readAheadBytes && !context.channel.isWritable
+            case .lent: user.map { !$0.wantsInput } ?? false
+            case .head, .body, .lingering, .closed: false
+            }
+        if isEnough { isReadHeld = true } else { context.read() }
     }
 
     /// Reads on, if reading was put off.
@@ -168,6 +183,7 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
 
     /// Begins the end of the process: without a request the connection closes, with one it closes after the answer.
     func drain() {
+        if phase == .lent { user?.drain() }
         guard phase == .idle, inbox.readableBytes == 0, parser.isBetweenRequests else { return }
         if unsentBytes == 0 {
             context?.close(promise: nil)
@@ -178,7 +194,7 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
 
     /// Ends the connection at once. What is cut is logged.
     func cut() {
-        if let exchange {
+        if let exchange = exchange ?? user?.exchange {
             server.logger.warning(
                 "a request was cut at shutdown",
                 metadata: [

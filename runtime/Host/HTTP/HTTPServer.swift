@@ -8,7 +8,8 @@ public import ServiceLifecycle
 /// The HTTP server: listens, serves the functions' routes and the host's own, and drains at shutdown.
 ///
 /// At graceful shutdown readiness turns 503, listening ends, connections without a request close, and the others close
-/// after their next answer. What has not ended after ``HTTPServerOptions/drainTimeout`` is cancelled and logged. When the
+/// after their next answer; event streams and sockets are ended at once, in a way that has clients come back, elsewhere if
+/// there is an elsewhere. What has not ended after ``HTTPServerOptions/drainTimeout`` is cancelled and logged. When the
 /// task is cancelled, that happens at once.
 public final class HTTPServer: Service {
     private let core: ServerCore
@@ -20,7 +21,7 @@ public final class HTTPServer: Service {
     ///
     /// - Parameters:
     ///   - options: Addresses, limits and times.
-    ///   - functions: The functions; those without an HTTP trigger are passed over.
+    ///   - functions: The functions; those without a route are passed over.
     ///   - hostRoutes: Further routes of the host's.
     ///   - health: What `/health` asks.
     ///   - pool: The pool whose lost threads turn readiness 503.

@@ -28,6 +28,12 @@ public struct HTTPServerOptions: Sendable {
     public var lingerTimeout = Duration.seconds(2)
     /// How long a handler goes on after the client has closed its side, in case it only half closed.
     public var abandonedGrace = Duration.milliseconds(500)
+    /// How long nothing is sent on an event stream until a comment is, so that proxies and clients see that it lives.
+    public var heartbeat = Duration.seconds(15)
+    /// How long a client of an event stream waits before it comes back (`retry`).
+    public var reconnectDelay = Duration.seconds(2)
+    /// How long a socket's client is silent until it is pinged; it is dropped when as long again brings nothing.
+    public var pingInterval = Duration.seconds(30)
     /// The time that requests in flight have at shutdown; then their tasks are cancelled.
     public var drainTimeout = Duration.seconds(30)
     /// The level of the access log, one line a request; `nil` for none.

@@ -60,6 +60,8 @@ struct KnownField {
             ("sec-fetch-dest", .none), ("sec-fetch-mode", .none), ("sec-fetch-site", .none), ("sec-fetch-user", .none),
             ("sec-ch-ua", .none), ("sec-ch-ua-mobile", .none), ("sec-ch-ua-platform", .none), ("priority", .none),
             ("upgrade-insecure-requests", .none),
+            ("sec-websocket-key", .none), ("sec-websocket-version", .none), ("sec-websocket-protocol", .none),
+            ("sec-websocket-extensions", .none),
         ] as [(StaticString, Role)]).map { KnownField(HTTPField.Name(known: $0), $1) }
 }
 

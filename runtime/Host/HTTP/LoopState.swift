@@ -6,6 +6,7 @@ final class LoopState {
     let executor: LoopExecutor
     let timers: TimerWheel
     let date = DateCache()
+    let deflate = DeflateStore()
     var requestIDs = RequestIDGenerator()
     var router: Router<Endpoint>
     private var scratch = ByteBuffer()

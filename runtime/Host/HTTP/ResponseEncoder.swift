@@ -14,7 +14,17 @@ struct ResponseEncoder {
         case keepAlive
     }
 
+    enum Framing {
+        /// The whole body is there, and its length is told.
+        case sized
+        /// More comes, in chunks (RFC 9112 section 7.1).
+        case chunked
+        /// More comes, until the connection closes.
+        case untilClose
+    }
+
     var requestID: String
+    var framing = Framing.sized
     var connection = Connection.asDefault
     /// Whether the client's connection is known to be encrypted up to a proxy of ours.
     var isSecure = false
@@ -48,17 +58,26 @@ struct ResponseEncoder {
         let code = response.status.code
         let hasBody = code != 204 && code != 304
         if hasBody {
-            buffer.writeStaticString("content-length: ")
-            buffer.writeString(String(response.body.readableBytes))
-            buffer.writeStaticString("\r\n")
+            switch framing {
+            case .sized:
+                buffer.writeStaticString("content-length: ")
+                buffer.writeString(String(response.body.readableBytes))
+                buffer.writeStaticString("\r\n")
+            case .chunked: buffer.writeStaticString("transfer-encoding: chunked\r\n")
+            case .untilClose: break
+            }
         }
         buffer.writeStaticString("x-request-id: ")
         buffer.writeString(requestID)
         buffer.writeStaticString("\r\n")
         buffer.writeStaticString(Self.securityHeaders)
         if isSecure { buffer.writeStaticString("strict-transport-security: max-age=31536000\r\n") }
+        // RFC 9110 section 15.5.22: this answer names the protocol that it asks for.
+        let asksForUpgrade = code == 426
+        if asksForUpgrade { buffer.writeStaticString("upgrade: websocket\r\n") }
         switch connection {
-        case .asDefault: break
+        case .asDefault: if asksForUpgrade { buffer.writeStaticString("connection: upgrade\r\n") }
+        case .close where asksForUpgrade: buffer.writeStaticString("connection: upgrade, close\r\n")
         case .close: buffer.writeStaticString("connection: close\r\n")
         case .keepAlive: buffer.writeStaticString("connection: keep-alive\r\n")
         }

@@ -124,30 +124,31 @@ public final class FunctionRunner: Sendable {
     /// Starts the handler for a request whose slot is taken. On the loop's executor it starts before this returns.
     ///
     /// - Parameters:
-    ///   - handler: The function's handler.
-    ///   - request: The request.
+    ///   - requestID: The request's id.
     ///   - deadline: When the caller stops waiting; the caller keeps watch and cancels the task.
     ///   - loop: The connection's loop.
     ///   - traceParent: The trace context that came with the request.
+    ///   - isLasting: Whether clients leave when they like, so that an end after cancellation is worth no line.
+    ///   - body: Calls the handler.
     ///   - ended: Called once with the outcome, on any thread, after the slot is free again.
     /// - Returns: The handler's task.
-    func start(
-        _ handler: @escaping @Sendable (Request, Context) async throws -> Response, _ request: Request,
-        deadline: ContinuousClock.Instant, loop: LoopExecutor, traceParent: String?,
-        ended: @escaping @Sendable (Result<Response, any Error>) -> Void
+    func start<Output: Sendable>(
+        requestID: String, deadline: ContinuousClock.Instant, loop: LoopExecutor, traceParent: String?,
+        isLasting: Bool = false, _ body: @escaping @Sendable (Context) async throws -> Output,
+        ended: @escaping @Sendable (Result<Output, any Error>) -> Void
     ) -> Task<Void, Never> {
-        let context = makeContext(requestID: request.id, deadline: deadline, traceParent: traceParent)
+        let context = makeContext(requestID: requestID, deadline: deadline, traceParent: traceParent)
         let operation: @Sendable () async -> Void = {
-            let result: Result<Response, any Error>
+            let result: Result<Output, any Error>
             do {
                 // A client that had its 504, or left, while this waited for a thread needs no work done any more.
                 try Task.checkCancellation()
-                result = .success(try await handler(request, context))
+                result = .success(try await body(context))
             } catch {
                 result = .failure(error)
             }
             self.gate.leave()
-            if Task.isCancelled { self.logLateEnd(context) }
+            if Task.isCancelled, !isLasting { self.logLateEnd(context) }
             ended(result)
         }
         // Owner: the connection, which cancels it; it ends when the handler returns.
@@ -156,7 +157,7 @@ public final class FunctionRunner: Sendable {
             // The caller is on the loop, so the handler's first step needs no hop.
             return Task.immediate(executorPreference: loop) { await operation() }
         case .pool:
-            let executor = executor(on: loop, requestID: request.id, deadline: deadline)
+            let executor = executor(on: loop, requestID: requestID, deadline: deadline)
             return Task(executorPreference: executor) { await operation() }
         }
     }

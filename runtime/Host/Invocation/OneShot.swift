@@ -11,6 +11,16 @@ final class OneShot<Value: Sendable>: Sendable {
 
     private let state = Mutex(State.empty)
 
+    /// Whether it is set.
+    var isSet: Bool {
+        state.withLock { state in
+            switch state {
+            case .empty, .awaited: false
+            case .set, .delivered: true
+            }
+        }
+    }
+
     /// Sets the value, unless that has happened before.
     ///
     /// - Returns: Whether this call set it.

@@ -77,8 +77,9 @@ public struct FunctionCatalog: Sendable {
         init?(_ trigger: FunctionManifest.Trigger, of function: String) {
             switch trigger {
             case .http(let method, let path):
-                key = RoutePattern.key(method: method, path: path)
-                description = "the route \"\(method) \(path)\""
+                (key, description) = Claim.route(method, path)
+            case .sse(let path), .webSocket(let path):
+                (key, description) = Claim.route("GET", path)
             case .queue(let name, .process):
                 key = "queue \(name)"
                 description = "working the queue \"\(name)\""
@@ -88,6 +89,10 @@ public struct FunctionCatalog: Sendable {
                 description = "the queue \"\(queue)\", which holds the ticks of a schedule,"
             case .queue: return nil
             }
+        }
+
+        private static func route(_ method: String, _ path: String) -> (key: String, description: String) {
+            (RoutePattern.key(method: method, path: path), "the route \"\(method) \(path)\"")
         }
     }
 }

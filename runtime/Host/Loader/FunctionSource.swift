@@ -28,10 +28,11 @@ public struct FunctionSource: Sendable {
     /// A problem of the manifest, with the place of the part to blame.
     func problem(_ reason: String, at blamed: Blamed) -> FileProblem {
         let json = try? PositionedJSON.parse(manifestBytes)
+        let trigger = ManifestDecoder.triggers.lazy.compactMap { json?[$0]?.position }.first
         let position =
             switch blamed {
-            case .trigger: json?["http"]?.position ?? json?["queue"]?.position
-            case .handler: json?["handler"]?.position ?? json?["http"]?.position ?? json?["queue"]?.position
+            case .trigger: trigger
+            case .handler: json?["handler"]?.position ?? trigger
             }
         return FileProblem(file: manifestFile, line: position?.line, column: position?.column, reason: reason)
     }

@@ -15,6 +15,8 @@ struct HandlerFinder {
         init(_ trigger: FunctionManifest.Trigger) {
             switch trigger {
             case .http: self = .http
+            case .sse: self = .stream
+            case .webSocket: self = .webSocket
             case .queue(_, .process): self = .queue
             case .queue: self = .event
             case .schedule: self = .schedule

@@ -13,15 +13,17 @@ public struct ManifestDecoder: Sendable {
     }
 
     private static let keys = [
-        "http", "queue", "on", "schedule", "timezone", "handler", "timeout", "concurrency", "queueLimit", "executor",
-        "maxBody", "retry",
+        "http", "sse", "websocket", "queue", "on", "schedule", "timezone", "handler", "timeout", "concurrency",
+        "queueLimit", "executor", "maxBody", "maxMessage", "compression", "retry",
     ]
+    static let triggers = ["http", "sse", "websocket", "queue", "schedule"]
     private static let reserved = [
-        "sse", "websocket", "cloudevents", "rateLimit", "auth", "description", "request", "responses",
+        "cloudevents", "rateLimit", "auth", "description", "request", "responses",
     ]
     private static let reservedReasons = Dictionary(
         uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
 
+    private static let queueLimitPlace = "has a meaning only with \"http\", \"sse\" or \"websocket\""
     private static let retryPlace = "has a meaning only with \"on\": \"process\" or \"schedule\""
 
     /// Makes a decoder.
@@ -56,30 +58,47 @@ public struct ManifestDecoder: Sendable {
         let queueLimit = reader.integer(root, "queueLimit", in: 0...1_000_000)
         let executor: FunctionManifest.Executor? = reader.choice(root, "executor")
         let maxBody = reader.byteCount(root, "maxBody", in: 0...(1 << 30))
+        let maxMessage = reader.byteCount(root, "maxMessage", in: 1...(64 << 20))
+        let compression: FunctionManifest.Compression? = reader.choice(root, "compression")
         let retry = retry(root, &reader)
         guard let trigger else { return nil }
-
-        switch trigger {
-        case .http:
-            misplaced(root, ["retry"], Self.retryPlace, &reader)
-        case .queue(_, let moment):
-            misplaced(root, ["maxBody", "queueLimit"], "has a meaning only with \"http\"", &reader)
-            if moment != .process {
-                misplaced(root, ["retry"], Self.retryPlace, &reader)
-            }
-        case .schedule:
-            misplaced(root, ["maxBody", "queueLimit"], "has a meaning only with \"http\"", &reader)
-        }
+        checkPlaces(root, trigger, &reader)
         return FunctionManifest(
             trigger: trigger, handler: handler, timeout: timeout, concurrency: concurrency, queueLimit: queueLimit,
-            executor: executor ?? .pool, maxBodyBytes: maxBody ?? 1 << 20, retry: retry)
+            executor: executor ?? .pool, maxBodyBytes: maxBody, maxMessageBytes: maxMessage ?? 1 << 20,
+            compression: compression ?? .message, retry: retry)
+    }
+
+    /// Reports the keys that have no meaning with this trigger.
+    private func checkPlaces(
+        _ root: StrictReader.Object, _ trigger: FunctionManifest.Trigger, _ reader: inout StrictReader
+    ) {
+        if case .http = trigger {
+        } else {
+            misplaced(root, ["maxBody"], "has a meaning only with \"http\"", &reader)
+        }
+        if case .webSocket = trigger {
+        } else {
+            misplaced(root, ["maxMessage", "compression"], "has a meaning only with \"websocket\"", &reader)
+        }
+        switch trigger {
+        case .http, .sse, .webSocket:
+            misplaced(root, ["retry"], Self.retryPlace, &reader)
+        case .queue(_, let moment):
+            misplaced(root, ["queueLimit"], Self.queueLimitPlace, &reader)
+            if moment != .process { misplaced(root, ["retry"], Self.retryPlace, &reader) }
+        case .schedule:
+            misplaced(root, ["queueLimit"], Self.queueLimitPlace, &reader)
+        }
     }
 
     private func trigger(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
         let http = http(root, &reader)
+        let sse = path(root, "sse", &reader)
+        let webSocket = path(root, "websocket", &reader)
         let queue = queue(root, &reader)
         let schedule = schedule(root, &reader)
-        let given = ["http", "queue", "schedule"].filter { root.json[$0] != nil }
+        let given = Self.triggers.filter { root.json[$0] != nil }
         for (key, owner) in [("on", "queue"), ("timezone", "schedule")] where !given.contains(owner) {
             misplaced(root, [key], "has a meaning only beside \"\(owner)\"", &reader)
         }
@@ -89,7 +108,10 @@ public struct ManifestDecoder: Sendable {
             {
                 reader.report(
                     root.json, "",
-                    "a trigger is missing: \"http\": \"METHOD /path\", \"queue\": NAME with \"on\", or \"schedule\": TIMES"
+                    """
+                    a trigger is missing: "http": "METHOD /path", "sse": "/path", "websocket": "/path", \
+                    "queue": NAME with "on", or "schedule": TIMES
+                    """
                 )
             }
             return nil
@@ -99,7 +121,7 @@ public struct ManifestDecoder: Sendable {
                 root, Array(given.dropFirst()), "cannot stand beside \"\(first)\": a function has one trigger", &reader)
             return nil
         }
-        return http ?? queue ?? schedule
+        return http ?? sse.map { .sse(path: $0) } ?? webSocket.map { .webSocket(path: $0) } ?? queue ?? schedule
     }
 
     private func http(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
@@ -113,12 +135,23 @@ public struct ManifestDecoder: Sendable {
         }
     }
 
+    /// The path of an event stream or a socket.
+    private func path(_ root: StrictReader.Object, _ key: String, _ reader: inout StrictReader) -> String? {
+        guard let text = reader.string(root, key), let json = root.json[key] else { return nil }
+        do {
+            return try RoutePattern(getting: text).path
+        } catch {
+            reader.report(json, key, error.reason)
+            return nil
+        }
+    }
+
     private func queue(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
         let name = reader.string(root, "queue")
         let moment: FunctionManifest.QueueMoment? = reader.choice(root, "on", aliases: ["complete": .completed])
         guard let json = root.json["queue"] else { return nil }
         if let name { check(queue: name, json, &reader) }
-        if root.json["on"] == nil, root.json["http"] == nil, root.json["schedule"] == nil {
+        if root.json["on"] == nil, !Self.triggers.contains(where: { $0 != "queue" && root.json[$0] != nil }) {
             reader.report(
                 json, "queue", "needs \"on\" beside it: \"process\", \"progress\", \"completed\" or \"failed\"")
         }

@@ -25,6 +25,16 @@ struct RoutePattern: Hashable {
         try Self.check(path)
     }
 
+    /// The pattern of `GET` requests of a path.
+    init(getting path: String) throws(Fault) {
+        guard !path.contains(" ") else {
+            throw Fault(reason: "must be a path alone, such as \"/ticks/:name\", since its requests are GET")
+        }
+        try Self.check(path)
+        method = "GET"
+        self.path = path
+    }
+
     /// The pattern with its parameters' names taken out: two patterns with the same key match the same requests.
     var key: String { Self.key(method: method, path: path) }
 
