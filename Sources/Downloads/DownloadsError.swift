@@ -8,6 +8,7 @@ public struct DownloadsError: Error, ClassifiedError, Sendable, Equatable {
             case corruptRecord = "corrupt record"
             case lostClaim = "lost claim"
             case stillActive = "still active"
+            case watchLost = "watch lost"
         }
 
         private let kind: Kind
@@ -20,6 +21,8 @@ public struct DownloadsError: Error, ClassifiedError, Sendable, Equatable {
         public static let lostClaim = Code(.lostClaim)
         /// A worker holds the job although its round has ended.
         public static let stillActive = Code(.stillActive)
+        /// A watch cannot go on; its watcher is to come back.
+        public static let watchLost = Code(.watchLost)
 
         /// The kind in words.
         public var description: String { kind.rawValue }
@@ -41,6 +44,9 @@ public struct DownloadsError: Error, ClassifiedError, Sendable, Equatable {
 
     /// The class under which the error is counted.
     public var errorClass: ErrorClass { code == .corruptRecord ? .storage : .unknown }
+
+    /// Whether the caller is to come back.
+    public var isUnavailable: Bool { code == .watchLost }
 
     /// Whether the codes are the same.
     public static func == (a: DownloadsError, b: DownloadsError) -> Bool { a.code == b.code }

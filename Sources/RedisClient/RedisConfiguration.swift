@@ -65,6 +65,9 @@ public struct RedisConfiguration: Sendable {
     public var maximumSubscriptionCount: Int = 20_000
     /// So many messages wait for a slow reader of one subscription; the oldest are dropped beyond.
     public var subscriptionBufferCount: Int = 256
+    /// A subscription that has been silent for so long, and for twice as long at most, or that has no connection, gets a
+    /// ``FunctionKit/ChannelElement/gap``.
+    public var subscriptionSilence: Duration = .seconds(60)
 
     /// Reads a URL: `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, `unix:/path[?db=n]`.
     ///

@@ -18,7 +18,7 @@ public final class RedisSubscription: ChannelSubscription {
     /// Waits for messages and takes all that have come since the last call; one reader at a time.
     ///
     /// - Returns: The elements, at least one; empty once the subscription or its client is closed. A lost connection is
-    ///   a ``FunctionKit/ChannelElement/gap``, as is what a slow reader left behind.
+    ///   a ``FunctionKit/ChannelElement/gap``, as is what a slow reader left behind, and as is a long silence.
     /// - Cancellation: ends the subscription and returns empty.
     public func next() async -> [ChannelElement] {
         await withTaskCancellationHandler {

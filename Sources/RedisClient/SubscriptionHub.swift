@@ -8,6 +8,10 @@ import NIOCore
 /// Replies other than messages come in the order of the commands, and each command names one channel; so `expected`
 /// tells which channel an error belongs to, and a confirmation counts for the SUBSCRIBE that it answers: a channel that
 /// was left and entered again is confirmed only when all of its SUBSCRIBEs are.
+///
+/// The server sends each message at most once, and a reader that waits cannot tell a silent channel from a lost message
+/// or a lost server. So every channel has its turn once in `subscriptionSilence`: one that has been silent since its last
+/// turn, or has no connection for a while, gets a gap. The turns are spread evenly, for whoever sees a gap asks the server.
 final class SubscriptionHub: @unchecked Sendable {
     // @unchecked: every property that changes is touched on `eventLoop` only.
 
@@ -31,7 +35,14 @@ final class SubscriptionHub: @unchecked Sendable {
     private struct Channel {
         var readers: [ObjectIdentifier: Reader] = [:]
         var unconfirmedCount = 0
+        /// In which of the ``turnCount`` ticks of a round it has its turn.
+        let turn: Int
+        var isSilent = false
     }
+
+    private static let turnCount = 60
+    /// A connection that is away no longer is made anew without much ado.
+    private static let patientTicks = 5
 
     private let eventLoop: any EventLoop
     private let link: RedisLink
@@ -41,6 +52,10 @@ final class SubscriptionHub: @unchecked Sendable {
     private var expected: Deque<Expected> = []
     private var outgoing = ByteBuffer()
     private var heartbeat: RepeatedTask?
+    private var ticking: RepeatedTask?
+    private var tick = 0
+    private var nextTurn = 0
+    private var ticksWithoutLink = 0
     private var isAlive = true
     private var isClosed = false
 
@@ -95,7 +110,7 @@ final class SubscriptionHub: @unchecked Sendable {
             let error = RedisError(.overloaded, "\(configuration.maximumSubscriptionCount) subscriptions exist already")
             return continuation.resume(returning: .failure(error))
         }
-        var channel = channels[name] ?? Channel()
+        var channel = channels[name] ?? makeChannel()
         let isFirst = channel.readers.isEmpty
         let isConfirmed = link.isReady && !isFirst && channel.unconfirmedCount == 0
         var reader = Reader(buffer: buffer)
@@ -117,6 +132,12 @@ final class SubscriptionHub: @unchecked Sendable {
         channels[name] = channel
         flush()
         link.connectIfNeeded()
+        startTicking()
+    }
+
+    private func makeChannel() -> Channel {
+        nextTurn = (nextTurn + 1) % Self.turnCount
+        return Channel(turn: nextTurn)
     }
 
     private func lateness() -> RedisError {
@@ -158,6 +179,7 @@ final class SubscriptionHub: @unchecked Sendable {
     private func closeOnLoop() -> EventLoopFuture<Void> {
         isClosed = true
         stopHeartbeat()
+        stopTicking()
         for name in channels.keys { end(name, RedisError(.closed, "the Redis client is closed")) }
         channels = [:]
         return link.close()
@@ -192,6 +214,30 @@ final class SubscriptionHub: @unchecked Sendable {
     private func stopHeartbeat() {
         heartbeat?.cancel()
         heartbeat = nil
+    }
+
+    private func startTicking() {
+        guard ticking == nil else { return }
+        let interval = max(TimeAmount(configuration.subscriptionSilence / Self.turnCount), .milliseconds(1))
+        ticking = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] _ in
+            self?.takeTurn()
+        }
+    }
+
+    private func stopTicking() {
+        ticking?.cancel()
+        ticking = nil
+    }
+
+    private func takeTurn() {
+        guard readerCount > 0 else { return stopTicking() }
+        tick = (tick + 1) % Self.turnCount
+        ticksWithoutLink = link.isReady ? 0 : ticksWithoutLink + 1
+        for (name, channel) in channels where channel.turn == tick {
+            channels[name]?.isSilent = true
+            guard channel.isSilent || ticksWithoutLink > Self.patientTicks else { continue }
+            for reader in channel.readers.values where reader.waiter == nil { reader.buffer.push(.gap) }
+        }
     }
 }
 
@@ -230,7 +276,9 @@ extension SubscriptionHub: RedisLinkUser {
         if case .array(let elements) = reply, elements.count == 3, elements[0].string == "message",
             case .bytes(let message) = elements[2], let name = elements[1].string
         {
-            for reader in channels[name]?.readers.values ?? [:].values { reader.buffer.push(.message(message)) }
+            guard let place = channels.index(forKey: name) else { return }
+            channels.values[place].isSilent = false
+            for reader in channels.values[place].readers.values { reader.buffer.push(.message(message)) }
             return
         }
         guard let expectation = expected.popFirst() else {

@@ -109,6 +109,8 @@ final class SwitchedKeyValue: KeyValueStore {
     private let store: any KeyValueStore
     /// Calls for which this is true fail without having been sent.
     let fails = Mutex<@Sendable (_ script: String?) -> Bool>({ _ in false })
+    /// Stands for the store's subscriptions.
+    let subscription = Mutex<ScriptedSubscription?>(nil)
 
     init(_ store: any KeyValueStore) { self.store = store }
 
@@ -124,6 +126,7 @@ final class SwitchedKeyValue: KeyValueStore {
 
     func listen(to channel: String) async throws -> any ChannelSubscription {
         if fails.withLock({ $0(nil) }) { throw StoreIsAway() }
+        if let subscription = subscription.withLock({ $0 }) { return subscription }
         return try await store.listen(to: channel)
     }
 

@@ -69,7 +69,8 @@ import Testing
                 }
             }
             #expect(types.first == "status")
-            #expect(types.dropFirst().dropLast().allSatisfy { $0 == "progress" })
+            #expect(types.suffix(2) == ["status", "complete"])
+            #expect(types.dropFirst().dropLast(2).allSatisfy { $0 == "progress" })
             #expect(files == [70_000, 70_001])
             #expect(percentages == percentages.sorted())
             #expect(percentages.last == 100)

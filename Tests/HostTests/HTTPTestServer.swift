@@ -99,6 +99,19 @@ struct HTTPTestServer: Sendable {
             handler: .http(handler))
     }
 
+    /// A function of another kind than HTTP.
+    static func function(
+        _ name: String, _ trigger: FunctionManifest.Trigger, executor: FunctionManifest.Executor = .loop,
+        timeout: Duration = .seconds(20), concurrency: Int = 64, queueLimit: Int = 0, _ handler: ModuleEntry.Handler
+    ) -> LoadedFunction {
+        LoadedFunction(
+            name: name,
+            manifest: FunctionManifest(
+                trigger: trigger, timeout: timeout, concurrency: concurrency, queueLimit: queueLimit,
+                executor: executor),
+            handler: handler)
+    }
+
     static func with(
         _ functions: [LoadedFunction] = [], pool poolOptions: HandlerPool.Options = HandlerPool.Options(),
         checks: [HealthMonitor.Check] = [], bindings: Bindings = Bindings(),
@@ -284,6 +297,25 @@ final class RawClient: Sendable {
             return response
         }
     }
+
+    /// The next chunk's payload, empty at the end of the message.
+    func chunk(within time: Duration = .seconds(20)) async throws -> String {
+        try await wait(time) { buffer, _ in
+            let bytes = buffer.readableBytesView
+            guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+            let line = String(decoding: bytes[..<end].dropLast(), as: UTF8.self)
+            let size = try #require(Int(line, radix: 16), "\(line)")
+            let lineBytes = end + 1 - bytes.startIndex
+            guard bytes.count >= lineBytes + size + 2 else { return nil }
+            buffer.moveReaderIndex(forwardBy: lineBytes)
+            let payload = buffer.readString(length: size) ?? ""
+            #expect(buffer.readString(length: 2) == "\r\n")
+            return payload
+        }
+    }
+
+    /// How many bytes have come and not been taken.
+    var waitingBytes: Int { state.withLock { $0.buffer.readableBytes } }
 
     /// Where the first head ends.
     private static func headBytes(_ buffer: ByteBuffer) -> Int? {

@@ -63,9 +63,31 @@ import Testing
                 }
             }
             """)
+        try workspace.add(
+            "ticks", #"{"sse": "/ticks"}"#,
+            """
+            import FunctionKit
+
+            struct Ticks: StreamFunction {
+                func stream(_ request: Request, _ events: EventStream, _ context: Context) async throws {
+                    try await events.send(ServerSentEvent(request.path))
+                }
+            }
+            """)
+        try workspace.add(
+            "talk", #"{"websocket": "/talk"}"#,
+            """
+            import FunctionKit
+
+            struct Talk: WebSocketFunction {
+                func handle(_ request: Request, _ upgrade: WebSocketUpgrade, _ context: Context) async throws {
+                    throw HTTPError(.forbidden, message: upgrade.protocols.joined())
+                }
+            }
+            """)
         let registry = try await workspace.load()
         #expect(workspace.texts(registry.problems) == [])
-        try #require(registry.functions.map(\.name) == ["double-it", "hello", "watch", "work"])
+        try #require(registry.functions.map(\.name) == ["double-it", "hello", "talk", "ticks", "watch", "work"])
         #expect(registry.manifests["work"]?.retry.attempts == 7)
 
         let hello = try await answer(
@@ -87,8 +109,10 @@ import Testing
         }
         #expect(error?.status == .conflict && error?.message == "Too much.")
 
-        guard case .event(let watch) = registry.functions[2].handler,
-            case .queue(let work) = registry.functions[3].handler
+        guard case .webSocket(let talk) = registry.functions[2].handler,
+            case .stream(let ticks) = registry.functions[3].handler,
+            case .event(let watch) = registry.functions[4].handler,
+            case .queue(let work) = registry.functions[5].handler
         else { throw LoaderError(.system, "wrong kinds") }
         func job(_ payload: String) -> QueueJob<String> {
             QueueJob(
@@ -101,6 +125,15 @@ import Testing
             try await watch(QueueEvent(kind: .progress, queue: "q", jobID: "1", data: "50"), LoaderWorkspace.context)
         }
         #expect(retry?.message == "progress 50")
+
+        let request = Request(method: .get, path: "/ticks")
+        let taken = TakenEvents()
+        try await ticks(request, EventStream(taken), LoaderWorkspace.context)
+        #expect(taken.events.value == [ServerSentEvent("/ticks")])
+        let refusal = await #expect(throws: HTTPError.self) {
+            try await talk(request, WebSocketUpgrade(NoUpgrade(), protocols: ["a"]), LoaderWorkspace.context)
+        }
+        #expect(refusal?.message == "a")
     }
 
     @Test func brokenFunctionsAreReportedAndTheOthersServed() async throws {
@@ -117,6 +150,8 @@ import Testing
             LoaderWorkspace.hello + "\n" + LoaderWorkspace.hello.replacing("Hello:", with: "Other:"))
         try workspace.add("insider", #"{"http": "GET /i"}"#, "import Host\n" + LoaderWorkspace.hello)
         try workspace.add("later", #"{"http": "GET /hello"}"#, LoaderWorkspace.hello)
+        try workspace.add("latest", #"{"sse": "/hello"}"#, LoaderWorkspace.hello)
+        try workspace.add("streamless", #"{"websocket": "/sockets"}"#, LoaderWorkspace.hello)
         let registry = try await workspace.load()
         #expect(registry.functions.map(\.name) == ["hello"])
         let texts = workspace.texts(registry.problems)
@@ -124,10 +159,13 @@ import Testing
             texts.map { String($0.prefix { $0 != ";" }) } == [
                 "insider/insider.swift:1: Host is not for functions",
                 #"later/function.json:1:10: the route "GET /hello" is already that of hello (hello/function.json)"#,
+                #"latest/function.json:1:9: the route "GET /hello" is already that of hello (hello/function.json)"#,
                 #"manifest/function.json:2:11: http has the path "typo", which must begin with "/""#,
                 #"named/function.json:1:31: handler "Helo" is not declared in this folder"#,
                 "several/function.json:1:10: several types could handle the trigger: Hello (several.swift:3), "
                     + "Other (several.swift:10)",
+                "streamless/function.json:1:15: no type of this folder conforms to WebSocketFunction, which the trigger "
+                    + "needs",
                 "typo/typo.swift:5:10: type 'Response' has no member 'txt'",
                 "unfit/function.json:1:31: Unfit cannot be the handler, a type that conforms to HTTPFunction or "
                     + "TypedHTTPFunction: no exact matches in call to initializer ",
@@ -137,7 +175,9 @@ import Testing
         let typo = try #require(registry.problems.first { $0.function == "typo" })
         #expect(typo.problem.excerpt?.hasPrefix("        .txt(\"Hello, ") == true)
         #expect(
-            registry.manifests.keys.sorted() == ["hello", "insider", "named", "several", "typo", "unfit", "wrong-kind"])
+            registry.manifests.keys.sorted() == [
+                "hello", "insider", "named", "several", "streamless", "typo", "unfit", "wrong-kind",
+            ])
     }
 
     @Test func onlyTheNamedAreLoadedButAllManifestsRead() async throws {
@@ -382,4 +422,18 @@ import Testing
         let error = #expect(throws: LoaderError.self) { try FunctionSDK(at: workspace.root) }
         #expect(error?.code == .sdk && error?.message.contains("FunctionKit.swiftmodule is missing") == true)
     }
+}
+
+/// Keeps the events of a stream.
+private final class TakenEvents: EventStream.Sink {
+    let events = Shared<[ServerSentEvent]>([])
+
+    func open() async throws {}
+
+    func send(_ events: [ServerSentEvent]) async throws { self.events.update { $0 += events } }
+}
+
+/// A client that is never upgraded.
+private final class NoUpgrade: WebSocketUpgrade.Connection {
+    func accept(protocol: String?) async throws -> WebSocket { throw CancellationError() }
 }

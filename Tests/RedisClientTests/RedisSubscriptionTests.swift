@@ -135,6 +135,43 @@ import Testing
         }
     }
 
+    @Test func aLongSilenceIsAGapAlsoWithoutAConnection() async throws {
+        try await TestRedis.with { redis in
+            try await withClient(redis.socketURL) {
+                $0.subscriptionSilence = .milliseconds(120)
+            } _: { client in
+                let subscription = try await client.subscribe("c")
+                var iterator = subscription.makeAsyncIterator()
+                for _ in 0..<2 { #expect(await iterator.next() == .gap) }
+                await redis.kill()
+                for _ in 0..<3 { #expect(await iterator.next() == .gap) }
+                try await redis.start()
+                #expect(await eventually { (try? await client.send(["PUBLISH", "c", "after"]).integer) == 1 })
+                while let element = await iterator.next(), element != message("after") { #expect(element == .gap) }
+            }
+        }
+    }
+
+    @Test func aChannelThatSpeaksHasNoGaps() async throws {
+        try await TestRedis.with { redis in
+            try await withClient(redis.socketURL) {
+                $0.subscriptionSilence = .seconds(4)
+            } _: { client in
+                let speaking = try await client.subscribe("c")
+                let silent = try await client.subscribe("d")
+                async let gap = silent.makeAsyncIterator().nextOnce()
+                var iterator = speaking.makeAsyncIterator()
+                let end = ContinuousClock.now + .seconds(9)
+                while ContinuousClock.now < end {
+                    _ = try await client.send(["PUBLISH", "c", "x"])
+                    #expect(await iterator.next() == message("x"))
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+                #expect(await gap == .gap)
+            }
+        }
+    }
+
     @Test func closingTheClientEndsSubscriptions() async throws {
         try await TestRedis.with { redis in
             try await withClient(redis.socketURL) { client in

@@ -1,5 +1,5 @@
-/// The page: a form that starts a download, and a view that polls one job. The job's id is in the address, so that a
-/// reload goes on with it. `nonce` is what the Content-Security-Policy of this one answer allows.
+/// The page: a form that starts a download, and a view that follows one job, by WebSocket, else by server-sent events,
+/// else by asking. The job's id is in the address, so that a reload goes on with it. `nonce` is what the Content-Security-Policy of this one answer allows.
 func consolePage(nonce: String, version: String) -> String {
     #"""
     <!doctype html>
@@ -72,6 +72,7 @@ func consolePage(nonce: String, version: String) -> String {
         <p><code>curl -d '{"file_ids":[70000]}' -H 'content-type: application/json'
           <span class="origin"></span>/v1/download/initiate</code></p>
         <p><code>curl <span class="origin"></span>/v1/download/job/&lt;jobId&gt;</code></p>
+        <p><code>curl -N <span class="origin"></span>/v1/download/stream/&lt;jobId&gt;</code></p>
         <p><code>curl <span class="origin"></span>/v1/download/job/&lt;jobId&gt;/download-url</code></p>
         <p><code>curl -X DELETE <span class="origin"></span>/v1/download/job/&lt;jobId&gt;</code></p>
         <p><code>curl -X POST <span class="origin"></span>/v1/download/job/&lt;jobId&gt;/retry</code></p>
@@ -82,7 +83,7 @@ func consolePage(nonce: String, version: String) -> String {
     <script nonce="\#(nonce)">
     "use strict";
     const at = id => document.getElementById(id);
-    let watched = 0;
+    let watched = null;
 
     function bytes(count) {
       if (count == null) return "";
@@ -135,10 +136,9 @@ func consolePage(nonce: String, version: String) -> String {
         at("size").textContent = "(" + bytes(link.fileSize) + ")";
       }
       at("link").hidden = job.status !== "ready";
-      const runs = job.status === "queued" || job.status === "processing";
-      at("cancel").textContent = runs ? "Cancel" : "Delete the archive";
-      at("cancel").hidden = !runs && job.status !== "ready";
-      at("retry").hidden = runs || job.status === "ready";
+      at("cancel").textContent = runs(job) ? "Cancel" : "Delete the archive";
+      at("cancel").hidden = !runs(job) && job.status !== "ready";
+      at("retry").hidden = runs(job) || job.status === "ready";
     }
 
     async function change(button, path, method) {
@@ -155,24 +155,81 @@ func consolePage(nonce: String, version: String) -> String {
       }
     }
 
+    function runs(job) { return job.status === "queued" || job.status === "processing"; }
+    function address(view, way) { return "/v1/download/" + way + "/" + view.id + "?since=" + view.job.seq; }
+
+    // A message of the watched job; what is not newer than what is shown is dropped.
+    function take(view, message) {
+      if (view !== watched || message.seq <= view.job.seq) return;
+      const data = message.data;
+      if (message.type === "status" || message.type === "complete") {
+        view.job = data;
+      } else if (message.type === "progress") {
+        const files = new Map(data.files.map(file => [file.file_id, file]));
+        view.job.progress = data.progress;
+        view.job.filesProcessed = view.job.filesProcessed.map(file => files.get(file.file_id) || file);
+      } else {
+        view.job.error = data.message;
+      }
+      view.job.seq = message.seq;
+      show(view.job).catch(error => { at("problem").textContent = error.message; });
+    }
+
+    // Each way follows the job until it cannot any more, and tells whether it ever could.
+    const ways = [
+      view => new Promise(done => {
+        const socket = new WebSocket(location.origin.replace(/^http/, "ws") + address(view, "subscribe"));
+        let opened = false;
+        view.stop = () => socket.close();
+        socket.onopen = () => { opened = true; };
+        socket.onmessage = event => take(view, JSON.parse(event.data));
+        socket.onclose = () => done(opened);
+      }),
+      view => new Promise(done => {
+        const events = new EventSource(address(view, "stream"));
+        let opened = false;
+        view.stop = () => { events.close(); done(opened); };
+        events.onopen = () => { opened = true; };
+        for (const type of ["status", "progress", "complete", "error"])
+          events.addEventListener(type, event => {
+            // The connection's own errors have the name of one of the messages, and no data.
+            if (event.data === undefined) return view.stop();
+            take(view, JSON.parse(event.data));
+          });
+      }),
+      async view => {
+        const headers = { "if-none-match": '"' + view.job.seq + '"' };
+        const stop = new AbortController();
+        view.stop = () => stop.abort();
+        const answer = await fetch("/v1/download/job/" + view.id + "?wait=20", { headers, signal: stop.signal });
+        return answer.ok || answer.status === 304;
+      },
+    ];
+
     async function watch(id) {
-      const turn = ++watched;
-      let failures = 0;
+      if (watched) watched.stop();
+      const view = watched = { id: encodeURIComponent(id), job: null, stop() {} };
+      let way = 0, failures = 0;
       at("link").hidden = true;
-      while (turn === watched) {
+      while (view === watched) {
         try {
-          const job = await call("/v1/download/job/" + encodeURIComponent(id));
-          if (turn !== watched) return;
+          // Each turn begins with the whole job, which also tells what is wrong.
+          const job = await call("/v1/download/job/" + view.id);
+          if (view !== watched) return;
+          view.job = job;
           await show(job);
           at("problem").textContent = "";
-          failures = 0;
-          if (job.status !== "queued" && job.status !== "processing") return;
+          if (!runs(job) || view !== watched) return;
+          failures = await ways[way](view) ? 0 : failures + 1;
+          if (failures > 1 && way < ways.length - 1) { way += 1; failures = 0; }
         } catch (error) {
+          if (view !== watched) return;
           at("problem").textContent = error.message;
           failures += 1;
           if (error.status === 404 || error.status === 400) return;
         }
-        await new Promise(done => setTimeout(done, Math.min(1000 * 2 ** failures, 15000)));
+        const pause = Math.min(500 * 2 ** failures, 15000) * (0.5 + Math.random() / 2);
+        await new Promise(done => setTimeout(done, pause));
       }
     }
 

@@ -77,7 +77,7 @@ struct JobStores: Sendable {
             _ = try await history.update(
                 record.id.description, round: record.round, from: JobStatus.unfinished.names, change: change)
             _ = try await records.advance(
-                &closed, from: JobStatus.unfinished, claim: .any, messages: [.failure(isFinal: true)])
+                &closed, from: JobStatus.unfinished, claim: .any, messages: JobMessage.ending(.failed))
         } catch {
             context.logger.error(
                 "a job that was not queued could not be closed everywhere",

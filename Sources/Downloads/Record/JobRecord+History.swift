@@ -87,14 +87,8 @@ extension JobStore {
             if current.status != .ready { record.progress.secondsRemaining = nil }
             changed = []
         }
-        let message: JobMessage =
-            switch record.status {
-            case .ready: .complete
-            case .failed: .failure(isFinal: true)
-            default: .status
-            }
         // Refused means that someone else has finished it meanwhile, which is as good.
         _ = try await advance(
-            &record, from: states, claim: .any, changed: changed, messages: [message])
+            &record, from: states, claim: .any, changed: changed, messages: JobMessage.ending(record.status))
     }
 }

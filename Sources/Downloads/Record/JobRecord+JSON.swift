@@ -91,7 +91,7 @@ extension JobRecord {
     public func response(to request: Request, at time: Timestamp) -> Response {
         let tag = entityTag(at: time)
         var response: Response
-        if let condition = request.headers[.ifNoneMatch], Self.matches(condition, tag) {
+        if isKnown(to: request, tag) {
             response = Response(.notModified)
         } else {
             var writer = JSONWriter(capacity: 512 + files.count * 64)
@@ -102,6 +102,16 @@ extension JobRecord {
         response.headers[.cacheControl] = "private, no-cache"
         if !status.isFinished { response.headers[.retryAfter] = "1" }
         return response
+    }
+
+    /// Whether a caller that is ready to wait has nothing to learn from the job as it is.
+    func isAwaited(by request: Request, at time: Timestamp) -> Bool {
+        guard !status(at: time).isFinished else { return false }
+        return request.headers[.ifNoneMatch] == nil || isKnown(to: request, entityTag(at: time))
+    }
+
+    private func isKnown(to request: Request, _ tag: String) -> Bool {
+        request.headers[.ifNoneMatch].map { Self.matches($0, tag) } ?? false
     }
 
     /// RFC 9110 section 13.1.2, weak comparison.

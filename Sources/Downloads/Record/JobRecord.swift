@@ -79,6 +79,9 @@ public struct JobRecord: Sendable, Hashable {
     /// The first `seq` of a round.
     static func firstSeq(of round: Int) -> Int64 { Int64(round) << 32 + 1 }
 
+    /// The round that a `seq` is of.
+    static func round(of seq: Int64) -> Int64 { seq >> 32 }
+
     /// The status at that time: an archive whose time has come is expired, whether or not it was deleted yet.
     public func status(at time: Timestamp) -> JobStatus {
         guard status == .ready, let expiresAt, expiresAt <= time else { return status }

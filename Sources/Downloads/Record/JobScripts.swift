@@ -48,8 +48,8 @@ enum JobScripts {
             -- ARGV[6]  results of files, 16 characters each: place (4 digits), letter, size (11 digits)
             -- ARGV[7]  lines to append to the errors
             -- ARGV[8]  number of messages, n
-            -- ARGV[9…] n messages, published in this order, each with a seq of its own in place of the character 1;
-            --          then field, value, field, value, …
+            -- ARGV[9…] n messages, published in this order, each with a seq of its own in place of the character 1; an
+            --          empty one takes its seq and is not published; then field, value, field, value, …
             -- Returns  {code, seq, claim, state} after the call:
             --          1 done; 0 no record; -1 another round; -2 not in an allowed state; -3 another claim
             local key = KEYS[1]
@@ -93,8 +93,10 @@ enum JobScripts {
             redis.call('HSET', key, 'seq', text)
             if ARGV[4] ~= '0' then redis.call('PEXPIRE', key, ARGV[4]) end
             for number = 1, messages do
-              local own = string.format('%.0f', seq + number)
-              redis.call('PUBLISH', ARGV[5], (string.gsub(ARGV[8 + number], '\\1', own)))
+              if ARGV[8 + number] ~= '' then
+                local own = string.format('%.0f', seq + number)
+                redis.call('PUBLISH', ARGV[5], (string.gsub(ARGV[8 + number], '\\1', own)))
+              end
             end
             return {1, text, claim, redis.call('HGET', key, 'status')}
             """)

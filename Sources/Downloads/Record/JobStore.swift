@@ -42,6 +42,16 @@ public struct JobStore: Sendable {
         return try JobRecord(id: id, values: reply.array ?? [])
     }
 
+    /// Whether a job is unfinished and its record still has that `seq`; also `false` when there is no record.
+    ///
+    /// - Throws: A ``FunctionKit/ClassifiedError``.
+    func isUnfinished(_ id: JobID, at seq: Int64) async throws -> Bool {
+        let values = try await store.send(["HMGET", Self.key(id), "seq", "status"]).array ?? []
+        guard values.count == 2, values[0].integer == seq, let status = JobStatus(rawValue: values[1].string ?? "")
+        else { return false }
+        return !status.isFinished
+    }
+
     /// Removes the record of a job, unless it is of a later round.
     ///
     /// - Parameters:

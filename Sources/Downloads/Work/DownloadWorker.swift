@@ -115,7 +115,7 @@ public struct DownloadWorker: Sendable {
         }
         do {
             if case .refused(let refusal) = try await records.advance(
-                &record, from: [.processing], claim: .held(record.claim), messages: [.complete])
+                &record, from: [.processing], claim: .held(record.claim), messages: JobMessage.ending(.ready))
             {
                 // Another worker has the record; it will find the job finished in the history.
                 context.logger.notice(
@@ -231,7 +231,7 @@ public struct DownloadWorker: Sendable {
         }
         do {
             _ = try await records.advance(
-                &record, from: [.processing], claim: .held(record.claim), messages: [.failure(isFinal: true)])
+                &record, from: [.processing], claim: .held(record.claim), messages: JobMessage.ending(.failed))
         } catch {
             context.logger.error("the record of a failed job could not be written", metadata: ["error": "\(error)"])
         }

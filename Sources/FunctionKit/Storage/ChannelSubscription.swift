@@ -20,6 +20,7 @@ public protocol ChannelSubscription: AnyObject, Sendable {
 public enum ChannelElement: Sendable, Hashable {
     /// A message's bytes.
     case message(ByteBuffer)
-    /// Messages may be missing here: the connection was lost and made anew, or the reader was too slow.
+    /// Messages may be missing here: the connection was lost and made anew, the reader was too slow, or nothing has come
+    /// for so long, about a minute, that it is time to look.
     case gap
 }

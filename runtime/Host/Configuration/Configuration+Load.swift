@@ -70,8 +70,8 @@ extension Configuration {
     private mutating func applyHTTP(_ root: StrictReader.Object, with reader: inout StrictReader) {
         let keys = [
             "listen", "loops", "backlog", "maxConnections", "maxHeaderBytes", "maxHeaderFields", "headTimeout",
-            "bodyTimeout", "bodyPauseTimeout", "idleTimeout", "writePauseTimeout", "drainTimeout", "trustedProxies",
-            "accessLog",
+            "bodyTimeout", "bodyPauseTimeout", "idleTimeout", "writePauseTimeout", "drainTimeout", "heartbeat",
+            "reconnectDelay", "pingInterval", "trustedProxies", "accessLog",
         ]
         guard let section = reader.object(root, "http", keys: keys) else { return }
         let addresses = reader.value(section, "listen", "an array of addresses such as \"127.0.0.1:3000\"") { json in
@@ -91,6 +91,9 @@ extension Configuration {
         set(&http.bodyPauseTimeout, reader.duration(section, "bodyPauseTimeout", in: short))
         set(&http.idleTimeout, reader.duration(section, "idleTimeout", in: short))
         set(&http.writePauseTimeout, reader.duration(section, "writePauseTimeout", in: short))
+        set(&http.heartbeat, reader.duration(section, "heartbeat", in: short))
+        set(&http.reconnectDelay, reader.duration(section, "reconnectDelay", in: .zero...(.seconds(3600))))
+        set(&http.pingInterval, reader.duration(section, "pingInterval", in: short))
         set(&http.drainTimeout, reader.duration(section, "drainTimeout", in: .zero...(.seconds(3600))))
         let proxies = reader.value(section, "trustedProxies", "an array of addresses, networks or \"unix\"") { json in
             let texts = json.elements?.compactMap(\.string)

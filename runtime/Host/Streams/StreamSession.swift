@@ -73,7 +73,10 @@ final class StreamSession: ConnectionUser {
     func sendAtOnce(_ events: [ServerSentEvent]) throws(CancellationError) -> [ServerSentEvent]? {
         if state == .unopened { try open() }
         guard state == .open else { throw CancellationError() }
-        guard waiters.isEmpty, connection.isWritable else { return events }
+        guard waiters.isEmpty, connection.isWritable else {
+            watchSlowClient()
+            return events
+        }
         write(events)
         guard state == .open else { throw CancellationError() }
         if connection.isWritable { return nil }
@@ -136,6 +139,11 @@ final class StreamSession: ConnectionUser {
     }
 
     func writabilityChanged(to isWritable: Bool) {
+        if isWritable {
+            // It took something, and the heartbeat may be due sooner than the next look at it.
+            stallsAt = .distantFuture
+            setDeadline()
+        }
         while state == .open, connection.isWritable, let waiter = waiters.popFirst() {
             guard !waiter.sent.isSet else { continue }
             if !waiter.events.isEmpty {
@@ -200,6 +208,7 @@ final class StreamSession: ConnectionUser {
         let left = (exchange.deadline ?? .now) - .now
         guard connection.lend(to: self) else {
             state = .ended
+            endedAt = .now()
             throw CancellationError()
         }
         state = .open
@@ -207,6 +216,7 @@ final class StreamSession: ConnectionUser {
         isChunked = head.isHTTP11
         keepsConnection = head.isHTTP11 && head.keepsAlive && !connection.server.isDraining
         endsAt = .now() + TimeAmount(left)
+        if connection.isInputClosed { goneAt = .now() + TimeAmount(options.abandonedGrace) }
         connection.write(encodeHead())
         if head.method == .head {
             connection.flush()
