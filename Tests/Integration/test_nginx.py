@@ -57,10 +57,9 @@ class Queue:
         self.host = host
 
     def call(self, verb):
-        url = f"unix:{self.host.data}/redis/redis.sock"
         command = [FERRY, "queue", verb, "file-downloads", "--data", str(self.host.data)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert result.returncode == 0, f"{result.stderr} {url}"
+        assert result.returncode == 0, result.stderr
 
     def pause(self):
         self.call("pause")
@@ -190,7 +189,9 @@ def publish(host, job_id):
 
 
 def redis_socket(host):
-    return next(str(path) for path in (host.data / "redis").glob("*.sock"))
+    """Beside the data, or where the file says when that path would be too long for a socket's address."""
+    named = host.data / "redis" / "socket"
+    return named.read_text().strip() if named.exists() else str(host.data / "redis" / "redis.sock")
 
 
 def test_a_long_poll_waits_for_the_change(fleet):
@@ -214,6 +215,7 @@ def test_a_long_poll_waits_for_the_change(fleet):
 def run_through_a_loss(fleet_hosts, nginx, lose):
     """Watchers gather while the queue is held; `lose(host)` takes a host from them in mid-run; all see `complete`."""
     first = fleet_hosts[0]
+    put_sources(first.s3(), first.bucket, {n: os.urandom(8_000_000) for n in range(20_001, 20_004)})
     queue = Queue(first)
     queue.pause()
     jobs = [nginx.client.initiate([20_001, 20_002, 20_003]) for _ in range(JOBS)]
@@ -224,17 +226,12 @@ def run_through_a_loss(fleet_hosts, nginx, lose):
         async def during(watchers):
             await until(lambda: all(watcher.messages for watcher in watchers))
             await asyncio.to_thread(queue.resume)
-            await until(lambda: any(watcher.is_over for watcher in watchers))
-            await asyncio.to_thread(queue.pause)
+            await until(lambda: any(len(watcher.messages) > 1 for watcher in watchers))
             left["running"] = sum(not watcher.is_over for watcher in watchers)
-            left["ends"] = [len(watcher.ends) for watcher in watchers]
             lose(fleet_hosts[1])
-            # Those that were connected there are on their way back before the rest of the jobs go on.
-            await until(lambda: any(len(w.ends) > n + 1 or w.is_over for w, n in zip(watchers, left["ends"])))
-            await asyncio.to_thread(queue.resume)
 
         watchers = await watch_all(nginx.url, jobs, WATCHERS, during, timeout=180)
-        assert left["running"] > 0
+        assert left["running"] > WATCHERS / 2, left
         assert all(watcher.types[-1] == "complete" for watcher in watchers), [w.messages for w in watchers][:5]
         return watchers
 
@@ -244,7 +241,6 @@ def run_through_a_loss(fleet_hosts, nginx, lose):
 def test_a_host_that_is_killed_costs_no_watcher_its_end(tmp_path):
     hosts = make_hosts(tmp_path)
     try:
-        put_sources(hosts[0].s3(), hosts[0].bucket, {n: os.urandom(200_000) for n in range(20_001, 20_004)})
         with Nginx(tmp_path, [host.port for host in hosts]) as nginx:
             watchers = run_through_a_loss(hosts, nginx, Host.kill)
             for transport in ("websocket", "sse"):
@@ -259,7 +255,6 @@ def test_a_host_that_is_killed_costs_no_watcher_its_end(tmp_path):
 def test_a_host_that_drains_sends_its_watchers_elsewhere(tmp_path):
     hosts = make_hosts(tmp_path)
     try:
-        put_sources(hosts[0].s3(), hosts[0].bucket, {n: os.urandom(200_000) for n in range(20_001, 20_004)})
         with Nginx(tmp_path, [host.port for host in hosts]) as nginx:
             watchers = run_through_a_loss(hosts, nginx, lambda host: host.process.send_signal(signal.SIGTERM))
             sockets = [w for w in watchers if w.transport == "websocket" and len(w.ends) > 1]

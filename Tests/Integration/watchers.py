@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 
 import aiohttp
 
@@ -95,6 +96,8 @@ async def watch_all(base, jobs, count, during, timeout=120):
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=timeout)) as session:
         transports = ["websocket", "sse", "polling"]
         watchers = [Watcher(session, base, jobs[n // 3 % len(jobs)], transports[n % 3]) for n in range(count)]
+        # Not in turn: by the same turn a balancer would give each host one transport.
+        random.Random(7).shuffle(watchers)
         async with asyncio.timeout(timeout):
             async with asyncio.TaskGroup() as group:
                 for watcher in watchers:
