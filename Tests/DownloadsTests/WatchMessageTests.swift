@@ -159,7 +159,7 @@ import Testing
             record.status = status
             record.expiresAt = expired ? .now : nil
             let messages = WatchMessage.snapshot(of: record, after: last, at: .now)
-            #expect(messages.last?.isFinal ?? true == status.isFinished)
+            #expect(messages.last.map { $0.isFinal == status.isFinished } ?? true)
             #expect(messages.dropLast().allSatisfy { !$0.isFinal })
             return messages.map { "\($0.kind)\($0.seq - seq)" }
         }

@@ -33,6 +33,7 @@ struct Console: HTTPFunction {
         var random = SystemRandomNumberGenerator()
         let nonce = String(random.next(), radix: 36) + String(random.next(), radix: 36)
         var response = Response.html(consolePage(nonce: nonce, version: Self.version))
+        // 'self' covers sockets of this host and port too (CSP 3, section 6.7.2.8).
         response.headers[.contentSecurityPolicy] =
             "default-src 'none'; script-src 'nonce-\(nonce)'; style-src 'nonce-\(nonce)'; connect-src 'self'; "
             + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -172,7 +172,8 @@ func consolePage(nonce: String, version: String) -> String {
         view.job.error = data.message;
       }
       view.job.seq = message.seq;
-      show(view.job).catch(error => { at("problem").textContent = error.message; });
+      // What is ready is shown once its way has ended, with its link.
+      if (view.job.status !== "ready") show(view.job).catch(error => { at("problem").textContent = error.message; });
     }
 
     // Each way follows the job until it cannot any more, and tells whether it ever could.

@@ -34,10 +34,9 @@ public struct WatchMessage: Sendable, Hashable {
         self.json = json
     }
 
-    /// Reads a message as it was published; the text is kept as it is.
+    /// Reads a message as it was published; the text is kept as it is. `nil` for what is no message.
     ///
     /// - Parameter json: What came on the channel of a job, from whomever.
-    /// - Returns: `nil` for what is no message.
     init?(published json: ByteBuffer) {
         guard json.readableBytes <= Self.maxBytes, Self.isText(json) else { return nil }
         if let form = json.withUnsafeReadableBytes(PublishedForm.init) {
@@ -86,6 +85,7 @@ public struct WatchMessage: Sendable, Hashable {
     ///   - record: The job.
     ///   - last: The highest number that the watcher has seen; messages up to it are left out.
     ///   - time: The time for which the status is told.
+    /// - Returns: Up to two messages.
     static func snapshot(of record: JobRecord, after last: Int64, at time: Timestamp) -> [WatchMessage] {
         let status = record.status(at: time)
         var messages: [WatchMessage] = []
