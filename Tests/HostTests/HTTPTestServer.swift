@@ -246,6 +246,10 @@ final class RawClient: Sendable {
         try await (try channel).writeAndFlush(ByteBuffer(string: text))
     }
 
+    func send(_ bytes: [UInt8]) async throws {
+        try await (try channel).writeAndFlush(ByteBuffer(bytes: bytes))
+    }
+
     func close() { connection.withLock { $0 }?.close(promise: nil) }
 
     func closeOutput() async throws { try await (try channel).close(mode: .output) }
@@ -256,7 +260,7 @@ final class RawClient: Sendable {
     }
 
     /// Waits until `take` finds what it looks for.
-    private func wait<Value: Sendable>(
+    func wait<Value: Sendable>(
         _ time: Duration = .seconds(20), _ take: (inout ByteBuffer, Bool) throws -> Value?
     ) async throws -> Value {
         let limit = ContinuousClock.now + time
