@@ -1,6 +1,7 @@
 """Jobs as those see them who watch, by WebSocket, event stream and polling, with clients of another make."""
 
 import concurrent.futures
+import contextlib
 import json
 import random
 import signal
@@ -15,9 +16,9 @@ from conftest import SOAK, Host, stop_private_redis
 from queues import RedisServer
 from support import resident_kib, wait_until
 from test_main_job import put_sources
+from websockets.sync.client import connect
 from watching import (
-    WAYS, Worker, by_polling, by_socket, by_stream, check, check_promise, is_end, names, open_socket,
-    socket_url,
+    WAYS, Worker, by_polling, by_socket, by_stream, check, check_promise, is_end, names, open_socket, socket_url,
 )
 
 NO_WORKER = ("--only", "initiate,status,stream,subscribe,cancel,retry")
@@ -152,7 +153,8 @@ def test_what_cannot_be_watched_is_refused_before_the_upgrade(quiet, server):
         answer = quiet.client.get(f"/v1/download/stream/{id}{query}")
         assert answer.status == status and answer.json()["code"] in ("not_found", "validation_failed")
         with pytest.raises(websockets.exceptions.InvalidStatus) as refusal:
-            websockets.sync.client.connect(socket_url(quiet, id) + query)
+            with connect(socket_url(quiet, id) + query):
+                pass
         assert refusal.value.response.status_code == status
         assert json.loads(refusal.value.response.body)["requestId"]
     for wait in ("0", "31", "x", ""):
@@ -210,14 +212,14 @@ def test_watchers_of_a_job_share_one_subscription(quiet, server):
     watchers = [in_background(way, quiet, job_id) for way in (by_socket, by_stream) for _ in range(5)]
     for watcher in watchers[:9]:
         wait_until(lambda: worker.listeners() == 1)
-    sockets = [open_socket(quiet, job_id) for _ in range(5)]
-    for connection in sockets:
-        connection.recv(20)
-    # PUBLISH counts receivers: the process is one.
-    assert server.client.publish(worker.channel, "noise") == 1
-    for connection in sockets:
-        connection.socket.shutdown(2)
-        connection.close()
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(open_socket(quiet, job_id)) for _ in range(5)]
+        for connection in sockets:
+            connection.recv(20)
+        # PUBLISH counts receivers: the process is one.
+        assert server.client.publish(worker.channel, "noise") == 1
+        for connection in sockets:
+            connection.socket.shutdown(2)
     assert worker.listeners() == 1
     worker.end("ready")
     for watcher in watchers:
@@ -357,15 +359,17 @@ def test_redis_dies_while_they_watch(make_host, tmp_path, is_kept):
     try:
         host = make_host(args=NO_WORKER, config={"redis": {"url": server.url}})
         job_id, worker = begun(host, server)
-        watchers = [in_background(way, host, job_id) for way in (by_socket, by_stream) for _ in range(5)]
+        told = [[] for _ in range(10)]
+        watchers = [in_background(by_socket, host, job_id, messages=list) for list in told[:5]]
+        watchers += [in_background(by_stream, host, job_id, messages=list) for list in told[5:]]
         worker.advance("processing", "status")
-        wait_until(lambda: worker.listeners() == 1)
+        wait_until(lambda: all(told))
         poll = in_background(by_polling, host, job_id)
         server.stop(signal.SIGKILL)
         assert host.client.get(f"/v1/download/job/{job_id}").status == 503
         assert host.client.get(f"/v1/download/stream/{job_id}").status == 503
         with pytest.raises(websockets.exceptions.InvalidStatus) as refusal:
-            open_socket(host, job_id)
+            by_socket(host, job_id)
         assert refusal.value.response.status_code == 503
         if not is_kept:
             for file in (tmp_path / "redis").rglob("*.aof"):

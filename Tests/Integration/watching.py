@@ -59,15 +59,13 @@ def open_socket(host, job_id, since=None, **options):
 def by_socket(host, job_id, since=None, limit=None, codes=(1000,), messages=None):
     """Messages until the socket closes, or until so many have come and the client vanishes without a word."""
     messages = [] if messages is None else messages
-    connection = open_socket(host, job_id, since)
-    try:
-        while limit is None or len(messages) < limit:
-            messages.append(json.loads(connection.recv(200)))
-        connection.socket.shutdown(2)
-    except websockets.exceptions.ConnectionClosed as closed:
-        assert closed.rcvd and closed.rcvd.code in codes, closed
-    finally:
-        connection.close()
+    with open_socket(host, job_id, since) as connection:
+        try:
+            while limit is None or len(messages) < limit:
+                messages.append(json.loads(connection.recv(200)))
+            connection.socket.shutdown(2)
+        except websockets.exceptions.ConnectionClosed as closed:
+            assert closed.rcvd and closed.rcvd.code in codes, closed
     return messages
 
 
@@ -95,7 +93,8 @@ def by_curl(host, job_id, since=None):
     if since is not None:
         command += ["-H", f"last-event-id: {since}"]
     text = subprocess.run(command, check=True, capture_output=True, timeout=90).stdout.decode()
-    events = [dict(line.split(": ", 1) for line in block.split("\n") if line[:1] != ":") for block in text.split("\n\n")]
+    blocks = [block.split("\n") for block in text.split("\n\n")]
+    events = [dict(line.split(": ", 1) for line in block if line and line[0] != ":") for block in blocks]
     messages = [json.loads(event["data"]) for event in events if "data" in event]
     assert [event["id"] for event in events if "id" in event] == [str(message["seq"]) for message in messages]
     return messages

@@ -42,8 +42,12 @@ public struct JobWatch: Sendable {
         self.patience = patience
         self.last = last
         records = try context.jobStore
-        subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
-        take(try await context.downloadJob(id))
+        let (subscription, record) = try await Self.apart {
+            let subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
+            return (subscription, try await context.downloadJob(id))
+        }
+        self.subscription = subscription
+        take(record)
     }
 
     /// Whether the watcher has seen the end of the round already: ``next()`` gives nothing.
@@ -98,6 +102,15 @@ public struct JobWatch: Sendable {
         isOver = record.status(at: now).isFinished
     }
 
+    /// Does something in a task of its own. A task keeps the most memory that its calls have ever needed until it ends, and
+    /// thousands of watches do nothing but wait.
+    private static func apart<Output: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Output
+    ) async throws -> Output {
+        async let output = body()
+        return try await output
+    }
+
     /// Reads the job where messages may be missing. Mostly none is, and that takes one small command.
     private mutating func refresh() async throws {
         guard !isOver else { return }
@@ -105,8 +118,11 @@ public struct JobWatch: Sendable {
         var delay = patience.firstDelay
         while true {
             do {
-                if try await records.isUnfinished(id, at: last) { return }
-                return take(try await context.downloadJob(id))
+                let record = try await Self.apart { [id, last, records, context] in
+                    try await records.isUnfinished(id, at: last) ? nil : try await context.downloadJob(id)
+                }
+                if let record { take(record) }
+                return
             } catch let error as any ClassifiedError where error.isUnavailable {
                 try Task.checkCancellation()
                 // Thousands of watchers must not ask in step.
