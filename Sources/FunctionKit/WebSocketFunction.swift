@@ -53,7 +53,7 @@ public struct WebSocketUpgrade: Sendable {
     ///
     /// - Parameter protocol: The sub-protocol to use, one of ``protocols``, or `nil` for none.
     /// - Throws: `CancellationError` when the client has gone; ``HTTPError`` 500 when the sub-protocol was not offered or
-    ///   the upgrade was accepted before.
+    ///   the upgrade was accepted before, 503 while the process shuts down.
     public func accept(protocol: String? = nil) async throws -> WebSocket {
         try await connection.accept(protocol: `protocol`)
     }

@@ -102,11 +102,14 @@ struct WebSocketSessionTests {
             let client = try await server.open()
             let bytes = ClientFrame(2, [UInt8](repeating: 1, count: 1 << 20)).bytes
             // More than the kernel's buffers hold.
-            async let sent: Void = {
-                for _ in 0..<24 { try await client.raw.send(bytes) }
-            }()
-            try await Task.sleep(for: .milliseconds(300))
-            #expect(try await client.raw.unsentBytes() > 0)
+            async let sent: Void = client.raw.send(Array([[UInt8]](repeating: bytes, count: 24).joined()))
+            var (last, repeats) = (0, 0)
+            await eventually("the client cannot send any more") {
+                let unsent = (try? await client.raw.unsentBytes()) ?? 0
+                repeats = unsent > 0 && unsent == last ? repeats + 1 : 0
+                last = unsent
+                return repeats == 20
+            }
             #expect(count.value == 0)
             gate.set(true)
             try await sent
@@ -120,6 +123,7 @@ struct WebSocketSessionTests {
         let flood = HTTPTestServer.socket { _, upgrade, _ in
             let socket = try await upgrade.accept()
             let message = WebSocketMessage.binary(ByteBuffer(repeating: 1, count: 65_536))
+            for try await _ in socket { break }
             try await ending.during {
                 while true {
                     try await socket.send(message)
@@ -132,6 +136,7 @@ struct WebSocketSessionTests {
         } _: { server in
             let client = try await server.open()
             try await client.raw.setReading(false)
+            try await client.send(.text("go"))
             #expect(await ending.wasCancelled)
             // What the kernels hold, not more.
             #expect(count.value < 400)
@@ -239,7 +244,7 @@ struct WebSocketSessionTests {
             let client = try await server.open()
             if closesAll { client.raw.close() } else { try await client.raw.closeOutput() }
             #expect(await ending.wasCancelled)
-            #expect(server.runners["s"]?.counts.running == 0)
+            await eventually("its place is free") { server.runners["s"]?.counts.running == 0 }
         }
     }
 
@@ -250,7 +255,7 @@ struct WebSocketSessionTests {
             try await ending.during { for try await _ in socket {} }
         }
         try await HTTPTestServer.with([function]) {
-            $0.pingInterval = .milliseconds(300)
+            $0.pingInterval = .milliseconds(600)
         } _: { server in
             let client = try await server.open()
             for _ in 0..<3 {
@@ -379,6 +384,7 @@ struct WebSocketSessionTests {
             }
             reader.cancel()
             #expect(await reader.value)
+            try await socket.send(.text("ready"))
             for try await message in socket {
                 try await socket.send(message)
                 return
@@ -394,6 +400,7 @@ struct WebSocketSessionTests {
                 counts[Int(sender)] += 1
             }
             #expect(counts == [20, 20, 20, 20])
+            #expect(try await client.frame() == .text("ready"))
             try await client.send(.text("still here"))
             #expect(try await client.frames(2) == [.text("still here"), .close(1000)])
             client.raw.close()

@@ -15,7 +15,7 @@ extension WebSocketSession {
 
     func received(_ bytes: inout ByteBuffer) {
         heardAt = .now()
-        isPinged = false
+        pingedAt = nil
         while wantsInput {
             switch parser.next(&bytes) {
             case .needsMore: return connection.flush()
@@ -167,11 +167,12 @@ extension WebSocketSession {
         if !wantsInput {
             // It may have much to say; it is not asked.
             heardAt = now
-        } else if isPinged {
+            pingedAt = nil
+        } else if pingedAt != nil {
             connection.server.logger.debug("a client is silent", metadata: ["remote": "\(exchange.remoteAddress)"])
             end(.cut)
         } else {
-            isPinged = true
+            pingedAt = now
             var frame = ByteBuffer()
             WebSocketFrames.writeControl(.ping, ByteBuffer(), into: &frame)
             write(frame)
@@ -181,7 +182,7 @@ extension WebSocketSession {
 
     /// When a silent client is pinged, or dropped.
     private var silentAt: NIODeadline {
-        heardAt + TimeAmount(options.pingInterval * (isPinged ? 2 : 1))
+        (pingedAt ?? heardAt) + TimeAmount(options.pingInterval)
     }
 
     /// How much of what was written the kernel has.

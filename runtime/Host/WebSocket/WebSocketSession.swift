@@ -73,8 +73,8 @@ final class WebSocketSession: ConnectionUser {
 
     var writtenBytes = 0
     var heardAt = NIODeadline.now()
-    /// Whether a ping was sent since.
-    var isPinged = false
+    /// When a ping was sent, if the client has been silent since.
+    var pingedAt: NIODeadline?
     /// When the socket ends whatever its handler does.
     var endsAt = NIODeadline.distantFuture
     /// When a client that has closed its side counts as gone.
