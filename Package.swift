@@ -16,6 +16,7 @@ let opensModules: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--export-dynamic
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -70,7 +71,8 @@ var targets: [Target] = [
         dependencies: [
             "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
             "ZipArchive",
-            nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging, serviceLifecycle, unixSignals, argumentParser,
+            nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, asyncHTTPClient, logging, serviceLifecycle, unixSignals,
+            argumentParser,
         ],
         path: "runtime/Ferry", swiftSettings: settings, linkerSettings: opensModules),
 ]
@@ -112,6 +114,7 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         "Emulator",
         ["Emulator", "ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
     ),
+    ("Ferry", ["ferry", nioCore]),
 ]
 for test in testDependencies {
     let path = "Tests/\(test.module)Tests"

@@ -12,6 +12,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "FerryBenchmarks",
     products: [
+        .executable(name: "fanout-bench", targets: ["FanoutBench"]),
         .executable(name: "queue-bench", targets: ["QueueBench"]),
         .executable(name: "zip-store", targets: ["ZipStore"]),
     ],
@@ -21,6 +22,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
+        .executableTarget(
+            name: "FanoutBench",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "QueueBench",
             dependencies: [

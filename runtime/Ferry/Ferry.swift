@@ -12,7 +12,8 @@ struct Ferry: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Demo.self, Download.self, Build.self, List.self, Validate.self, Queue.self, Dead.self,
+            Serve.self, Demo.self, Download.self, Watch.self, Build.self, List.self, Validate.self, Queue.self,
+            Dead.self,
             ExportSDK.self, S3.self,
         ])
 }

@@ -35,7 +35,7 @@ struct DownloadClient {
             }
         }
         let status: String
-        let progress: Progress
+        var progress: Progress
         let filesProcessed: [File]
         let attempt: Int
         let maxAttempts: Int
@@ -53,7 +53,8 @@ struct DownloadClient {
         let checksum: Checksum
     }
 
-    private struct Refusal: Decodable {
+    /// What an error's body says.
+    struct Refusal: Decodable {
         let message: String
         let details: [HTTPError.Detail]?
     }
@@ -101,7 +102,7 @@ struct DownloadClient {
     }
 
     /// What the system says, where an error wraps that in its own words.
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         switch error {
         case let error as IOError: return String(cString: strerror(error.errnoCode))
         case let error as NIOConnectionError where !error.connectionErrors.isEmpty:

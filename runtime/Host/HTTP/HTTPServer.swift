@@ -107,7 +107,7 @@ public final class HTTPServer: Service {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             // Small buffers: a connection keeps its own between requests.
             .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16_384)
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 1024, maximum: 16_384)
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
