@@ -138,10 +138,12 @@ class CuttingProxy:
                 continue
             server.settimeout(None)
             pair = (client, server)
+            for end in pair:
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # From here on it may be cut, also before anything is read from it.
             with self.lock:
                 self.pairs.add(pair)
             for source, target in (pair, pair[::-1]):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self.pump, args=(source, target, pair), daemon=True).start()
 
     def pump(self, source, target, pair):
