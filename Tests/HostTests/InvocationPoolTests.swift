@@ -65,7 +65,7 @@ struct InvocationPoolTests {
         await stuck.value
         // It was not replaced, so it goes back to work.
         #expect(await waiting.value == 1)
-        #expect(pool.lostCount == 0 && !pool.isExhausted)
+        await eventually("it is back") { pool.lostCount == 0 && !pool.isExhausted }
         let seen = reports.withLock { $0 }
         #expect(seen.count == 1)
         #expect(seen.first?.function == "f" && seen.first?.requestID == "r" && seen.first?.lostCount == 1)
