@@ -6,8 +6,8 @@ final class LoopState {
     let executor: LoopExecutor
     let timers: TimerWheel
     let date = DateCache()
-    let sendTurns: SendTurns
     let deflate = DeflateStore()
+    let sendTurns: SendTurns
     var requestIDs = RequestIDGenerator()
     var router: Router<Endpoint>
     private var scratch = ByteBuffer()
