@@ -268,10 +268,10 @@ import Testing
             for key in keys { put(bench, key) }
             // The first page cannot be deleted; the second one takes all the time that there is.
             bench.objects.inner.state.withLock { $0.deleteFailures = Set(keys[0..<4]) }
-            let context = bench.context(timeLimit: .seconds(8))
+            let context = bench.context(timeLimit: .seconds(12))
             bench.objects.beforeDelete.withLock {
                 $0 = { key in
-                    if keys[4..<8].contains(key) { try await Task.sleep(until: context.deadline - .seconds(1)) }
+                    if keys[4..<8].contains(key) { try await Task.sleep(until: context.deadline - .seconds(2.5)) }
                 }
             }
             let first = try await Sweeper(context).sweep()

@@ -5,8 +5,8 @@ internal import NIOCore
 ///
 /// ``JobMessage`` and the scripts write texts of one fixed form: the type is the first member, `data` the second, and what
 /// follows `data` has a known length but for the digits of `seq`. So a few comparisons at both ends suffice, whatever the
-/// length between. Decoding each message for each of ten thousand watchers was measured to cost more than all the rest of
-/// its way. A text of another form is not found here; see ``WatchMessage/init(published:)``.
+/// length between; decoding each message once more for each of ten thousand watchers would be the larger part of its way.
+/// A text of another form is not found here; see ``WatchMessage/init(published:)``.
 struct PublishedForm {
     let kind: WatchMessage.Kind
     let seq: Int64
