@@ -6,7 +6,7 @@ import Testing
 
 @testable import Downloads
 
-@Suite(.timeLimit(.minutes(2))) struct JobWatchTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct JobWatchTests {
     /// Reads a watch to its end.
     private func all(_ bench: DownloadBench, _ id: JobID, after last: Int64 = 0) async throws -> [Seen] {
         var watch = try await JobWatch(id, after: last, bench.context())

@@ -10,7 +10,7 @@ import Testing
 @testable import subscribe
 
 /// The three ways to follow a job, as functions with clients in memory.
-@Suite(.timeLimit(.minutes(2))) struct WatchFunctionTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct WatchFunctionTests {
     private func get(_ id: String, query: String = "", lastEventID: String? = nil, tag: String? = nil) throws -> Request
     {
         var request = Request.get(id)
