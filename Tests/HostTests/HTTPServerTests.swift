@@ -1,5 +1,6 @@
 import FunctionKit
 import NIOCore
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -395,6 +396,39 @@ struct HTTPServerTests {
                 }
             }
             #expect(error?.description == "Cannot listen on 127.0.0.1:\(server.port): Address already in use.")
+        }
+    }
+
+    @Test func streamsAndSocketsAreGETRoutes() throws {
+        let log = LogRecorder()
+        let loops = LoopExecutors(MultiThreadedEventLoopGroup.singleton)
+        let services = InvocationServices(
+            logger: log.logger, bindings: Bindings(), pool: HandlerPool(logger: log.logger), loops: loops)
+        let stream = HTTPTestServer.function("s", .sse(path: "/a/:x"), .stream { _, _, _ in })
+        let socket = HTTPTestServer.function("w", .webSocket(path: "/b/:x"), .webSocket { _, _, _ in })
+        let posted = HTTPTestServer.function("p", "POST", "/a/:y") { _, _ in .text("") }
+        let runners = [stream, socket, posted].map { FunctionRunner($0, services: services) }
+        let router = try Router(functions: runners, hostRoutes: [])
+        for (path, name) in [("/a/1", "s"), ("/b/1", "w")] {
+            guard case .found(let endpoint, let parameters) = router.match(method: "GET", path: path) else {
+                Issue.record("\(path) is not found")
+                continue
+            }
+            #expect(endpoint.name == name && parameters == ["x": "1"] && endpoint.maxBodyBytes == 0)
+        }
+        guard case .methodNotAllowed(let allow) = router.match(method: "PUT", path: "/a/1") else {
+            Issue.record("PUT is allowed")
+            return
+        }
+        #expect(allow == "GET, HEAD, OPTIONS, POST")
+        for trigger in [FunctionManifest.Trigger.http(method: "GET", path: "/a/:z"), .webSocket(path: "/a/:z")] {
+            let handler: ModuleEntry.Handler =
+                if case .http = trigger { .http { _, _ in .text("") } } else { .webSocket { _, _, _ in } }
+            let other = FunctionRunner(HTTPTestServer.function("o", trigger, handler), services: services)
+            let conflict = #expect(throws: RouteConflict.self) {
+                try Router(functions: runners + [other], hostRoutes: [])
+            }
+            #expect(conflict?.description == "The route GET /a/:z of o is the same as GET /a/:x of s.")
         }
     }
 

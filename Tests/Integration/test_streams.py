@@ -142,6 +142,23 @@ def test_a_slow_reader_gets_everything_and_costs_little(streams):
     assert resident_kib(streams.process.pid) - before < 8192
 
 
+def test_floods_leave_room_for_others(streams):
+    command = ["curl", "-sSN", "-m", "60", "-o", "/dev/null", f"{streams.url}/ticks/1000000000?size=16000"]
+    floods = [subprocess.Popen(command) for _ in range(4)]
+    try:
+        worst = 0
+        for _ in range(50):
+            start = time.monotonic()
+            assert streams.client.get("/health/liveness").status == 200
+            worst = max(worst, time.monotonic() - start)
+        print(f"{worst * 1000:.0f} ms at worst beside four floods")
+        assert worst < 2
+    finally:
+        for flood in floods:
+            flood.kill()
+            flood.wait(10)
+
+
 def test_one_that_stops_reading_is_dropped_and_one_that_vanishes_is_noticed(make_host):
     host = make_host(functions=FIXTURES, args=ONLY, config={"http": {"writePauseTimeout": "1s"}})
     with open_stream(host, "/ticks/1000000?size=20000", receive_buffer=65_536) as connection:

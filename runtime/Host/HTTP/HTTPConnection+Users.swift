@@ -39,6 +39,7 @@ extension HTTPConnection {
 
     /// Writes for the user. Nothing happens when the connection is closed.
     func write(_ bytes: ByteBuffer) {
+        loop.sendTurns.sent(bytes.readableBytes)
         context?.write(wrapOutboundOut(bytes), promise: nil)
     }
 

@@ -7,6 +7,7 @@ final class LoopState {
     let timers: TimerWheel
     let date = DateCache()
     let deflate = DeflateStore()
+    let sendTurns: SendTurns
     var requestIDs = RequestIDGenerator()
     var router: Router<Endpoint>
     private var scratch = ByteBuffer()
@@ -18,6 +19,7 @@ final class LoopState {
         self.executor = executor
         self.router = router
         timers = TimerWheel(executor.eventLoop)
+        sendTurns = SendTurns(executor.eventLoop)
     }
 
     /// An empty buffer for one answer. Its memory is used again as soon as the answer has been written to the socket;

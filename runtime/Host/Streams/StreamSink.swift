@@ -15,14 +15,17 @@ final class StreamSink: EventStream.Sink {
         try Task.checkCancellation()
         for event in events { try event.check() }
         var rest = events
-        let isOnLoop = session.eventLoop.inEventLoop
-        if isOnLoop {
+        if session.eventLoop.inEventLoop {
+            let turns = session.value.connection.loop.sendTurns
+            if turns.isOver { _ = await turns.nextTurn().value() }
+        }
+        if session.eventLoop.inEventLoop {
             guard let left = try session.value.sendAtOnce(events) else { return }
             rest = left
         }
         let session = session
         let waiter = StreamSession.Waiter(events: rest, sent: OneShot())
-        if isOnLoop {
+        if session.eventLoop.inEventLoop {
             session.value.enqueue(waiter)
         } else {
             session.eventLoop.execute { session.value.enqueue(waiter) }
