@@ -15,11 +15,24 @@ public struct JobWatch: Sendable {
         var longestDelay = Duration.seconds(4)
     }
 
-    private let id: JobID
-    private let context: Context
-    private let records: JobStore
-    private let subscription: any ChannelSubscription
-    private let patience: Patience
+    /// What does not change. It is large, and each function that waits would have a copy in its frame.
+    private final class Source: Sendable {
+        let id: JobID
+        let context: Context
+        let records: JobStore
+        let subscription: any ChannelSubscription
+        let patience: Patience
+
+        init(_ id: JobID, _ context: Context, _ subscription: any ChannelSubscription, _ patience: Patience) throws {
+            self.id = id
+            self.context = context
+            self.subscription = subscription
+            self.patience = patience
+            records = try context.jobStore
+        }
+    }
+
+    private let source: Source
     private var last: Int64
     private var waiting = WatchBatch()
     private var isOver = false
@@ -37,17 +50,17 @@ public struct JobWatch: Sendable {
     }
 
     init(_ id: JobID, after last: Int64, _ context: Context, patience: Patience) async throws {
-        self.id = id
-        self.context = context
-        self.patience = patience
-        self.last = last
-        records = try context.jobStore
-        let (subscription, record) = try await Self.apart {
+        self = try await Self.apart {
             let subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
-            return (subscription, try await context.downloadJob(id))
+            var watch = JobWatch(try Source(id, context, subscription, patience), last)
+            watch.take(try await context.downloadJob(id))
+            return watch
         }
-        self.subscription = subscription
-        take(record)
+    }
+
+    private init(_ source: Source, _ last: Int64) {
+        self.source = source
+        self.last = last
     }
 
     /// Whether the watcher has seen the end of the round already: ``next()`` gives nothing.
@@ -64,7 +77,7 @@ public struct JobWatch: Sendable {
     /// - Cancellation: ends the watch and throws `CancellationError`.
     public mutating func next() async throws -> [WatchMessage]? {
         while waiting.isEmpty, !isOver {
-            let elements = await subscription.next()
+            let elements = await source.subscription.next()
             guard !elements.isEmpty else {
                 try Task.checkCancellation()
                 throw DownloadsError(.watchLost, "the subscription has ended")
@@ -82,7 +95,8 @@ public struct JobWatch: Sendable {
     private mutating func take(_ json: ByteBuffer) {
         guard !isOver else { return }
         guard let message = WatchMessage(published: json) else {
-            context.logger.debug("no message for watchers was published", metadata: ["job": "\(id)"])
+            source.context.logger.debug(
+                "no message for watchers was published", metadata: ["job": "\(source.id)"])
             return
         }
         if message.seq > last {
@@ -114,12 +128,13 @@ public struct JobWatch: Sendable {
     /// Reads the job where messages may be missing. Mostly none is, and that takes one small command.
     private mutating func refresh() async throws {
         guard !isOver else { return }
-        let deadline = ContinuousClock.now + patience.limit
-        var delay = patience.firstDelay
+        let deadline = ContinuousClock.now + source.patience.limit
+        var delay = source.patience.firstDelay
         while true {
             do {
-                let record = try await Self.apart { [id, last, records, context] in
-                    try await records.isUnfinished(id, at: last) ? nil : try await context.downloadJob(id)
+                let record = try await Self.apart { [source, last] in
+                    try await source.records.isUnfinished(source.id, at: last)
+                        ? nil : try await source.context.downloadJob(source.id)
                 }
                 if let record { take(record) }
                 return
@@ -129,7 +144,7 @@ public struct JobWatch: Sendable {
                 let pause = delay * Double.random(in: 0.5...1)
                 guard ContinuousClock.now + pause < deadline else { throw error }
                 try await Task.sleep(for: pause)
-                delay = min(delay * 2, patience.longestDelay)
+                delay = min(delay * 2, source.patience.longestDelay)
             }
         }
     }
