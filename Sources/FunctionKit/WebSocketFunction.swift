@@ -52,6 +52,7 @@ public struct WebSocketUpgrade: Sendable {
     /// Answers 101 and makes the connection a socket. Called once.
     ///
     /// - Parameter protocol: The sub-protocol to use, one of ``protocols``, or `nil` for none.
+    /// - Returns: The socket.
     /// - Throws: `CancellationError` when the client has gone; ``HTTPError`` 500 when the sub-protocol was not offered or
     ///   the upgrade was accepted before, 503 while the process shuts down.
     public func accept(protocol: String? = nil) async throws -> WebSocket {

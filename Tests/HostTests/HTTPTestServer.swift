@@ -246,8 +246,15 @@ final class RawClient: Sendable {
         try await (try channel).writeAndFlush(ByteBuffer(string: text))
     }
 
-    func send(_ bytes: [UInt8]) async throws {
-        try await (try channel).writeAndFlush(ByteBuffer(bytes: bytes))
+    func send(_ bytes: [UInt8]) async throws { try await send(ByteBuffer(bytes: bytes)) }
+
+    func send(_ bytes: ByteBuffer) async throws {
+        try await (try channel).writeAndFlush(bytes)
+    }
+
+    /// Makes the kernel keep little of what is not read.
+    func setSmallReceiveBuffer() async throws {
+        try await (try channel).setOption(.socketOption(.so_rcvbuf), value: 16_384).get()
     }
 
     func close() { connection.withLock { $0 }?.close(promise: nil) }

@@ -44,14 +44,17 @@ final class WebSocketConnection: WebSocketUpgrade.Connection, WebSocket.Connecti
     func send(_ messages: [WebSocketMessage]) async throws {
         try Task.checkCancellation()
         var rest = messages
-        let isOnLoop = session.eventLoop.inEventLoop
-        if isOnLoop {
+        if session.eventLoop.inEventLoop {
+            let turns = session.value.connection.loop.sendTurns
+            if turns.isOver { _ = await turns.nextTurn().value() }
+        }
+        if session.eventLoop.inEventLoop {
             guard let left = try session.value.sendAtOnce(messages) else { return }
             rest = left
         }
         let session = session
         let waiter = WebSocketSession.Waiter(messages: rest, sent: OneShot())
-        if isOnLoop {
+        if session.eventLoop.inEventLoop {
             session.value.enqueue(waiter)
         } else {
             session.eventLoop.execute { session.value.enqueue(waiter) }
