@@ -31,6 +31,7 @@ final class MemorySocket: WebSocketUpgrade.Connection, WebSocket.Connection {
         var reader: CheckedContinuation<WebSocketMessage?, Never>?
         var sent: [WebSocketMessage] = []
         var closeCode: WebSocketCloseCode?
+        var handler: Task<Void, any Error>?
     }
 
     private let state = Mutex(State())
@@ -79,13 +80,29 @@ final class MemorySocket: WebSocketUpgrade.Connection, WebSocket.Connection {
 
     func close(_ code: WebSocketCloseCode, reason: String) async { end(code) }
 
+    /// Runs a handler, which is cancelled when the socket has closed, as the host does it.
+    func serve(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        let handler = Task { try await body() }
+        let isClosed = state.withLock { state in
+            state.handler = handler
+            return state.closeCode != nil
+        }
+        if isClosed { handler.cancel() }
+        try await withTaskCancellationHandler {
+            try await handler.value
+        } onCancel: {
+            handler.cancel()
+        }
+    }
+
     /// Ends the socket, as its client may also do.
     func end(_ code: WebSocketCloseCode) {
-        let reader = state.withLock { state in
+        let (reader, handler) = state.withLock { state in
             state.closeCode = state.closeCode ?? code
-            return state.reader.take()
+            return (state.reader.take(), state.handler)
         }
         reader?.resume(returning: nil)
+        handler?.cancel()
     }
 }
 

@@ -34,7 +34,8 @@ import Testing
     )
         async throws -> MemorySocket
     {
-        try await SubscribeToJob().handle(request, WebSocketUpgrade(socket), bench.context())
+        let context = bench.context()
+        try await socket.serve { try await SubscribeToJob().handle(request, WebSocketUpgrade(socket), context) }
         return socket
     }
 

@@ -18,10 +18,11 @@ struct SubscribeToJob: WebSocketFunction {
         let watch = try await JobWatch(try request.jobID(), after: try request.watchedSeq(), context)
         let socket = try await upgrade.accept()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await follow(watch, socket, context) }
+            group.addTask { try await answer(socket) }
             defer { group.cancelAll() }
-            // Ends with the socket, whoever closes it.
-            try await answer(socket)
+            // In this task, which has the memory for it since the watch began. It ends with the socket, whoever closes
+            // it: the host cancels it then.
+            try await follow(watch, socket, context)
         }
     }
 
