@@ -43,6 +43,16 @@ struct SocketClient: Sendable {
 
     func send(_ frames: ClientFrame...) async throws { try await raw.send(frames.flatMap(\.bytes)) }
 
+    /// Waits for the end of the connection, and closes this side too.
+    ///
+    /// - Returns: What had come and not been read.
+    @discardableResult
+    func ended() async throws -> String {
+        let rest = try await raw.untilClosed()
+        raw.close()
+        return rest
+    }
+
     /// The next frame.
     func frame(within time: Duration = .seconds(20)) async throws -> Frame {
         try await raw.wait(time) { buffer, _ in
