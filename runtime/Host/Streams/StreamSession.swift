@@ -8,14 +8,7 @@ internal import NIOCore
 /// An idle stream is this object and its connection; it has no timer and no buffer of its own. One deadline of the
 /// connection serves for the heartbeat, the stream's longest life, a client that takes nothing and one that has half
 /// closed: it is looked at when the earliest is due, and only moved later by what is sent.
-final class StreamSession: ConnectionUser {
-    /// A sender that waits until the client takes more.
-    struct Waiter: Sendable {
-        /// What it sends; empty once that was written.
-        var events: [ServerSentEvent]
-        let sent: OneShot<Result<Void, CancellationError>>
-    }
-
+final class StreamSession: SendingUser {
     private enum State {
         /// Nothing was sent.
         case unopened
@@ -44,17 +37,16 @@ final class StreamSession: ConnectionUser {
     private var state = State.unopened
     private var isChunked = false
     private var keepsConnection = false
-    private var waiters: Deque<Waiter> = []
+    var waiters: Deque<SendWaiter<ServerSentEvent>> = []
     /// What was written after the head.
-    private var writtenBytes = 0
+    private(set) var writtenBytes = 0
     private var writtenAt = NIODeadline.uptimeNanoseconds(0)
     /// When the stream ends whatever its handler does.
     private var endsAt = NIODeadline.distantFuture
     /// When a client that has closed its side counts as gone.
     private var goneAt = NIODeadline.distantFuture
-    /// When a client that takes nothing counts as gone, and what it had taken when that was set.
-    private var stallsAt = NIODeadline.distantFuture
-    private var takenBytes = 0
+    var stallsAt = NIODeadline.distantFuture
+    var takenBytes = 0
     private var endedAt = NIODeadline.distantFuture
 
     init(_ connection: HTTPConnection, _ exchange: Exchange) {
@@ -66,41 +58,10 @@ final class StreamSession: ConnectionUser {
 
     // MARK: - What the handler does
 
-    /// Sends events, as far as the client need not be waited for.
-    ///
-    /// - Returns: `nil` when all is done. Otherwise the sender waits, with what is still to be sent after that.
-    /// - Throws: `CancellationError` when the stream has ended.
-    func sendAtOnce(_ events: [ServerSentEvent]) throws(CancellationError) -> [ServerSentEvent]? {
+    var isOpen: Bool { state == .open }
+
+    func prepareToSend() throws(CancellationError) {
         if state == .unopened { try open() }
-        guard state == .open else { throw CancellationError() }
-        guard waiters.isEmpty, connection.isWritable else {
-            watchSlowClient()
-            return events
-        }
-        write(events)
-        guard state == .open else { throw CancellationError() }
-        if connection.isWritable { return nil }
-        watchSlowClient()
-        return []
-    }
-
-    /// Does for a sender that waits what ``sendAtOnce(_:)`` does, now or later.
-    func enqueue(_ waiter: Waiter) {
-        guard !waiter.sent.isSet else { return }
-        do throws(CancellationError) {
-            guard let rest = try sendAtOnce(waiter.events) else {
-                waiter.sent.set(.success(()))
-                return
-            }
-            waiters.append(Waiter(events: rest, sent: waiter.sent))
-        } catch {
-            waiter.sent.set(.failure(error))
-        }
-    }
-
-    /// Forgets the senders that do not wait any more.
-    func dropCancelled() {
-        waiters.removeAll { $0.sent.isSet }
     }
 
     func handlerEnded(_ result: Result<Void, any Error>) {
@@ -144,21 +105,7 @@ final class StreamSession: ConnectionUser {
             stallsAt = .distantFuture
             setDeadline()
         }
-        while state == .open, connection.isWritable, let waiter = waiters.popFirst() {
-            guard !waiter.sent.isSet else { continue }
-            if !waiter.events.isEmpty {
-                write(waiter.events)
-                guard state == .open else {
-                    waiter.sent.set(.failure(CancellationError()))
-                    return
-                }
-                if !connection.isWritable {
-                    waiters.prepend(Waiter(events: [], sent: waiter.sent))
-                    return
-                }
-            }
-            waiter.sent.set(.success(()))
-        }
+        resumeSenders()
     }
 
     func inputClosed() {
@@ -245,7 +192,7 @@ final class StreamSession: ConnectionUser {
         return buffer
     }
 
-    private func write(_ events: [ServerSentEvent]) {
+    func write(_ events: [ServerSentEvent]) {
         guard !events.isEmpty else { return }
         writeChunk { buffer in
             for event in events { event.write(into: &buffer) }
@@ -264,18 +211,7 @@ final class StreamSession: ConnectionUser {
         connection.flush()
     }
 
-    /// How much of what was written the kernel has.
-    private var takenNow: Int { writtenBytes - connection.unsentBytes }
-
-    /// Begins to watch whether the client takes anything.
-    private func watchSlowClient() {
-        guard stallsAt == .distantFuture else { return }
-        takenBytes = takenNow
-        stallsAt = .now() + TimeAmount(options.writePauseTimeout)
-        setDeadline()
-    }
-
-    private func setDeadline() {
+    func setDeadline() {
         guard state == .open else { return }
         let next = stallsAt == .distantFuture ? writtenAt + TimeAmount(options.heartbeat) : stallsAt
         connection.setDeadline(min(next, endsAt, goneAt))
@@ -286,9 +222,7 @@ final class StreamSession: ConnectionUser {
         state = .ended
         endedAt = .now()
         exchange.stop()
-        let left = waiters
-        waiters = []
-        for waiter in left { waiter.sent.set(.failure(CancellationError())) }
+        failSenders()
         connection.logAccess(exchange, status: 200, bytes: writtenBytes, endedAt)
         switch how {
         case .lost: break

@@ -35,37 +35,14 @@ final class WebSocketConnection: WebSocketUpgrade.Connection, WebSocket.Connecti
         } onCancel: {
             // The socket's own end cancels the task too, and then says so by `nil`.
             session.eventLoop.execute {
-                if receipt.set(.failure(CancellationError())) { session.value.dropCancelled() }
+                if receipt.set(.failure(CancellationError())) { session.value.dropCancelledReader() }
             }
         }
         return try result.get()
     }
 
     func send(_ messages: [WebSocketMessage]) async throws {
-        try Task.checkCancellation()
-        var rest = messages
-        if session.eventLoop.inEventLoop {
-            let turns = session.value.connection.loop.sendTurns
-            if turns.isOver { _ = await turns.nextTurn().value() }
-        }
-        if session.eventLoop.inEventLoop {
-            guard let left = try session.value.sendAtOnce(messages) else { return }
-            rest = left
-        }
-        let session = session
-        let waiter = WebSocketSession.Waiter(messages: rest, sent: OneShot())
-        if session.eventLoop.inEventLoop {
-            session.value.enqueue(waiter)
-        } else {
-            session.eventLoop.execute { session.value.enqueue(waiter) }
-        }
-        let result = await withTaskCancellationHandler {
-            await waiter.sent.value()
-        } onCancel: {
-            waiter.sent.set(.failure(CancellationError()))
-            session.eventLoop.execute { session.value.dropCancelled() }
-        }
-        try result.get()
+        try await session.send(messages)
     }
 
     func close(_ code: WebSocketCloseCode, reason: String) async {

@@ -38,22 +38,7 @@ extension WebSocketSession {
             answer(payload)
             connection.flush()
         }
-        while state == .open, connection.isWritable, let waiter = waiters.popFirst() {
-            guard !waiter.sent.isSet else { continue }
-            if !waiter.messages.isEmpty {
-                write(waiter.messages)
-                guard state == .open else {
-                    waiter.sent.set(.failure(CancellationError()))
-                    return
-                }
-                if !connection.isWritable {
-                    waiters.prepend(Waiter(messages: [], sent: waiter.sent))
-                    break
-                }
-            }
-            waiter.sent.set(.success(()))
-        }
-        if !waiters.isEmpty { watchSlowClient() }
+        resumeSenders()
         setDeadline()
     }
 
@@ -183,17 +168,6 @@ extension WebSocketSession {
     /// When a silent client is pinged, or dropped.
     private var silentAt: NIODeadline {
         (pingedAt ?? heardAt) + TimeAmount(options.pingInterval)
-    }
-
-    /// How much of what was written the kernel has.
-    var takenNow: Int { writtenBytes - connection.unsentBytes }
-
-    /// Begins to watch whether the client takes anything.
-    func watchSlowClient() {
-        guard stallsAt == .distantFuture else { return }
-        takenBytes = takenNow
-        stallsAt = .now() + TimeAmount(options.writePauseTimeout)
-        setDeadline()
     }
 
     func setDeadline() {

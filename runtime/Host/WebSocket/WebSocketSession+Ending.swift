@@ -51,7 +51,7 @@ extension WebSocketSession {
         let left = waiters
         waiters = []
         for waiter in left where !waiter.sent.isSet {
-            write(waiter.messages)
+            write(waiter.items)
             waiter.sent.set(.success(()))
         }
         guard state == .open else { return }
@@ -94,9 +94,7 @@ extension WebSocketSession {
         ending = nil
         unsentPong = nil
         dropReader()
-        let left = waiters
-        waiters = []
-        for waiter in left { waiter.sent.set(.failure(CancellationError())) }
+        failSenders()
         exchange.stop()
         if case .inOrder(let last) = how { writtenBytes += last.readableBytes }
         connection.logAccess(exchange, status: 101, bytes: writtenBytes, .now())

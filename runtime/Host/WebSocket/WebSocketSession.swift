@@ -12,15 +12,8 @@ internal import NIOCore
 ///
 /// An idle socket is this object and its connection; it has no timer, buffer or zlib state of its own. `+Connection` holds
 /// what the connection tells, `+Ending` the ways a socket ends.
-final class WebSocketSession: ConnectionUser {
+final class WebSocketSession: SendingUser {
     typealias Receipt = OneShot<Result<WebSocketMessage?, CancellationError>>
-
-    /// A sender that waits until the client takes more.
-    struct Waiter: Sendable {
-        /// What it sends; empty once that was written.
-        var messages: [WebSocketMessage]
-        let sent: OneShot<Result<Void, CancellationError>>
-    }
 
     enum State {
         /// The request was not answered.
@@ -67,7 +60,7 @@ final class WebSocketSession: ConnectionUser {
     var isAnswering = false
     /// What ends the socket once the handler has answered.
     var ending: Ending?
-    var waiters: Deque<Waiter> = []
+    var waiters: Deque<SendWaiter<WebSocketMessage>> = []
     /// The newest ping's payload, when the client does not take the answers.
     var unsentPong: ByteBuffer?
 
@@ -81,7 +74,6 @@ final class WebSocketSession: ConnectionUser {
     var goneAt = NIODeadline.distantFuture
     /// When the wait for an answer, or for the client's close frame, ends.
     var waitsUntil = NIODeadline.distantFuture
-    /// When a client that takes nothing counts as gone, and what it had taken when that was set.
     var stallsAt = NIODeadline.distantFuture
     var takenBytes = 0
     var endedAt = NIODeadline.distantFuture
@@ -173,40 +165,13 @@ final class WebSocketSession: ConnectionUser {
         }
     }
 
-    /// Sends messages, as far as the client need not be waited for.
-    ///
-    /// - Returns: `nil` when all is done. Otherwise the sender waits, with what is still to be sent after that.
-    /// - Throws: `CancellationError` when the socket has closed.
-    func sendAtOnce(_ messages: [WebSocketMessage]) throws(CancellationError) -> [WebSocketMessage]? {
-        guard state == .open else { throw CancellationError() }
-        guard waiters.isEmpty, connection.isWritable else {
-            watchSlowClient()
-            return messages
-        }
-        write(messages)
-        guard state == .open else { throw CancellationError() }
-        if connection.isWritable { return nil }
-        watchSlowClient()
-        return []
-    }
+    var isOpen: Bool { state == .open }
 
-    /// Does for a sender that waits what ``sendAtOnce(_:)`` does, now or later.
-    func enqueue(_ waiter: Waiter) {
-        guard !waiter.sent.isSet else { return }
-        do throws(CancellationError) {
-            guard let rest = try sendAtOnce(waiter.messages) else {
-                waiter.sent.set(.success(()))
-                return
-            }
-            waiters.append(Waiter(messages: rest, sent: waiter.sent))
-        } catch {
-            waiter.sent.set(.failure(error))
-        }
-    }
+    /// Nothing: a socket is handed out when it is open.
+    func prepareToSend() throws(CancellationError) {}
 
-    /// Forgets those that do not wait any more.
-    func dropCancelled() {
-        waiters.removeAll { $0.sent.isSet }
+    /// Forgets a reader that does not wait any more.
+    func dropCancelledReader() {
         if receipt?.isSet == true { receipt = nil }
     }
 
