@@ -1,0 +1,90 @@
+"""The verbs for people who write functions: new, describe, explain, event, completion."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import FERRY
+from wsclient import TEXT, Frames, frame
+
+KINDS = {
+    "hello": ["--http", "GET /hello/:name"],
+    "echo": ["--http", "POST /echo"],
+    "work": ["--queue", "letters", "--on", "process"],
+    "on-progress": ["--queue", "letters", "--on", "progress"],
+    "on-completed": ["--queue", "letters", "--on", "completed"],
+    "on-failed": ["--queue", "letters", "--on", "failed"],
+    "clock": ["--sse", "/clock/:zone"],
+    "chat": ["--websocket", "/chat"],
+    "7-days": ["--schedule", "0 0 1 1 *", "--timezone", "Europe/Berlin"],
+}
+
+
+def ferry(*arguments, status=0):
+    run = subprocess.run([FERRY, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    assert run.returncode == status, run.stdout + run.stderr
+    return run.stdout if status == 0 else run.stdout + run.stderr
+
+
+def fixture(folder, name):
+    return json.loads((folder / name / "fixtures" / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of functions with one of each kind, and their data folder."""
+    folder = tmp_path_factory.mktemp("tool") / "functions"
+    for name, trigger in KINDS.items():
+        output = ferry("new", name, *trigger, "--functions", folder)
+        assert f"{folder}/{name}/function.json" in output and f"ferry build {name}" in output
+    return folder, folder.parent / "data"
+
+
+def test_each_kind_of_new_function_validates_builds_and_answers(made, make_host):
+    folder, data = made
+    assert f"{len(KINDS)} functions, no problems" in ferry("validate", "--functions", folder)
+    host = make_host(folder=folder.parent, functions=folder)
+    assert host.data == data
+    states = {item["name"]: item["state"] for item in json.loads(ferry(
+        "list", "--json", "--functions", folder, "--data", data))}
+    assert states == {name: "built" for name in KINDS}, host.text()[-4000:]
+    for name in ("hello", "echo"):
+        call = fixture(folder, name)
+        body = None if call["body"] is None else json.dumps(call["body"])
+        answer = host.client.request(call["method"], call["path"], body=body, headers=call["headers"])
+        assert answer.status == call["expect"]["status"]
+        expected = call["expect"]["body"]
+        assert (answer.json() if isinstance(expected, dict) else answer.body.decode()) == expected
+    call = fixture(folder, "clock")
+    events = host.client.get(call["path"], headers=call["headers"]).body.decode()
+    assert all(f"event: {e['event']}\n" in events and f"data: {e['data']}\n" in events
+               for e in call["expect"]["events"]), events
+    call = fixture(folder, "chat")
+    with Frames(host.port, call["path"]) as socket:
+        for message, reply in zip(call["messages"], call["expect"]["messages"], strict=True):
+            socket.send(frame(TEXT, message.encode()))
+            socket.expect((TEXT, reply.encode()))
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (["Hello", "--http", "GET /x"], "is no name for a function"),
+    (["hello", "--http", "GET /x"], "exists already"),
+    (["other", "--http", "GET /hello/:who"], "is already that of hello"),
+    (["other", "--sse", "/hello/:who"], "is already that of hello"),
+    (["other", "--http", "GET /health"], "is already that of the host"),
+    (["other", "--queue", "letters", "--on", "process"], "is already that of work"),
+    (["other", "--queue", "letters", "--on", "proces"], "process"),
+    (["other", "--schedule", "61 * * * *"], "schedule"),
+    (["other", "--http", "get /x"], "upper-case"),
+])
+def test_what_cannot_be_made_is_refused_and_leaves_nothing(made, arguments, reason):
+    folder, _ = made
+    before = sorted(folder.rglob("*"))
+    assert reason in ferry("new", *arguments, "--functions", folder, status=1)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_new_function_needs_one_trigger(tmp_path):
+    for trigger in ([], ["--http", "GET /x", "--sse", "/y"], ["--queue", "q"], ["--sse", "/x", "--timezone", "UTC"]):
+        ferry("new", "x", *trigger, "--functions", tmp_path / "functions", status=64)
+    assert not (tmp_path / "functions").exists()
