@@ -88,3 +88,20 @@ def test_a_new_function_needs_one_trigger(tmp_path):
     for trigger in ([], ["--http", "GET /x", "--sse", "/y"], ["--queue", "q"], ["--sse", "/x", "--timezone", "UTC"]):
         ferry("new", "x", *trigger, "--functions", tmp_path / "functions", status=64)
     assert not (tmp_path / "functions").exists()
+
+
+def test_describe_marks_defaults_and_tells_the_handler(made):
+    folder, data = made
+    (folder / "work" / "function.json").write_text(json.dumps(
+        {"queue": "letters", "on": "process", "timeout": "7s", "retry": {"attempts": 5, "backoff": "fixed"}}))
+    where = ["--functions", folder, "--data", data]
+    work = json.loads(ferry("describe", "work", "--json", *where))
+    assert (work["trigger"], work["target"], work["handler"]) == ("queue", "letters process", "WorkHandler")
+    assert work["handlerFile"] == f"{folder}/work/WorkHandler.swift" and work["handlerLine"] == 4
+    assert work["values"]["timeout"] == {"value": "7s", "isDefault": False}
+    assert work["values"]["concurrency"] == {"value": "4", "isDefault": True}
+    assert work["values"]["retry"] == {"value": "5 attempts, delays of 2s each", "isDefault": False}
+    assert "maxBody" not in work["values"]
+    text = ferry("describe", "hello", *where)
+    assert "GET /hello/:name" in text and "135s (default)" in text and "HelloHandler.swift:4" in text
+    assert 'did you mean "hello"' in ferry("describe", "helo", *where, status=1)
