@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import FERRY
+from conftest import FERRY, ROOT
 from wsclient import TEXT, Frames, frame
 
 KINDS = {
@@ -105,3 +105,25 @@ def test_describe_marks_defaults_and_tells_the_handler(made):
     text = ferry("describe", "hello", *where)
     assert "GET /hello/:name" in text and "135s (default)" in text and "HelloHandler.swift:4" in text
     assert 'did you mean "hello"' in ferry("describe", "helo", *where, status=1)
+
+
+def test_explain_tells_who_answers_why_and_what_fails(made):
+    folder, _ = made
+    where = ["--functions", folder]
+    answer = json.loads(ferry("explain", "GET /hello/Ada%20L", "--json", *where))
+    assert answer["functions"] == ["hello"] and answer["parameters"] == {"name": "Ada L"}
+    assert answer["limits"]["hello"]["timeout"] == "135s"
+    assert {"when": "more than 135s", "then": "504, and the task is cancelled"} in answer["failures"]
+    assert "405 with Allow: GET, HEAD, OPTIONS" in ferry("explain", "POST /hello/x", *where, status=1)
+    assert "GET /hello/:name" in ferry("explain", "GET /helo/x", *where, status=1)
+    queue = json.loads(ferry("explain", "letters", "--on", "failed", "--json", *where))
+    assert queue["functions"] == ["on-failed"]
+    assert "no function of this folder" in ferry("explain", "nobody", "--on", "failed", *where, status=1)
+    assert "0 0 1 1 * (Europe/Berlin)" in ferry("explain", "7-days", *where)
+    assert "is no request" in ferry("explain", "hello", *where, status=1)
+
+
+def test_explain_knows_the_functions_of_this_checkout():
+    where = ["--functions", ROOT / "functions"]
+    answer = json.loads(ferry("explain", "POST /v1/download/initiate", "--json", *where))
+    assert answer["functions"] == ["initiate"]
