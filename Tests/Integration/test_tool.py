@@ -1,6 +1,8 @@
 """The verbs for people who write functions: new, describe, explain, event, completion."""
 
 import json
+import os
+import pathlib
 import subprocess
 
 import pytest
@@ -127,3 +129,40 @@ def test_explain_knows_the_functions_of_this_checkout():
     where = ["--functions", ROOT / "functions"]
     answer = json.loads(ferry("explain", "POST /v1/download/initiate", "--json", *where))
     assert answer["functions"] == ["initiate"]
+
+
+def test_event_prints_a_sample_of_the_trigger(made):
+    folder, _ = made
+
+    def event(name):
+        return json.loads(ferry("event", name, "--functions", folder))
+
+    for name in ("hello", "echo", "work", "clock", "chat"):
+        expected = fixture(folder, name)
+        expected.pop("expect")
+        assert event(name) == expected
+    failed = event("on-failed")
+    assert (failed["kind"], failed["queue"]) == ("failed", "letters") and {"jobID", "data", "at"} <= failed.keys()
+    assert json.loads(event("on-progress")["data"])
+    assert event("7-days").keys() == {"at", "attempt", "maxAttempts"}
+    assert "there is no function" in ferry("event", "nothing", "--functions", folder, status=1)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_ask_for_the_functions(shell):
+    script = ferry("--generate-completion-script", shell)
+    assert "describe" in script and "---completion" in script
+
+
+def test_bash_completes_the_names_of_functions(made):
+    folder, _ = made
+    script = """
+    source <(ferry --generate-completion-script bash)
+    COMP_WORDS=(ferry describe on-) COMP_CWORD=2 COMP_LINE="ferry describe on-" COMP_POINT=18
+    _ferry ferry on- describe
+    printf '%s\n' "${COMPREPLY[@]}"
+    """
+    path = f"{pathlib.Path(FERRY).resolve().parent}:{os.environ['PATH']}"
+    run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, cwd=folder.parent,
+                         env={**os.environ, "PATH": path})
+    assert run.stdout.split() == ["on-completed", "on-failed", "on-progress"], run.stderr
