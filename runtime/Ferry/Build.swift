@@ -19,7 +19,7 @@ struct Build: AsyncParsableCommand {
               ferry build --functions ~/my-functions --data /var/lib/ferry
             """)
 
-    @Argument(help: "The functions to build; all by default.")
+    @Argument(help: "The functions to build; all by default.", completion: FunctionNames.completion)
     var names: [String] = []
 
     @OptionGroup var folders: FolderOptions

@@ -64,7 +64,7 @@ struct List: AsyncParsableCommand {
             name = item.name
             state = item.state
             concurrency = item.manifest?.concurrency
-            timeout = item.manifest?.timeout.shortText
+            timeout = item.manifest.map { ManifestValues.text($0.timeout) }
             problems = item.problems.map {
                 Problem(
                     file: $0.problem.file, line: $0.problem.line, column: $0.problem.column, reason: $0.problem.reason)
@@ -105,13 +105,5 @@ struct List: AsyncParsableCommand {
             case .error: .red
             }
         }
-    }
-}
-
-extension Duration {
-    /// Whole seconds as `30s`, others as `500ms`.
-    fileprivate var shortText: String {
-        let (seconds, attoseconds) = components
-        return attoseconds == 0 ? "\(seconds)s" : "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms"
     }
 }

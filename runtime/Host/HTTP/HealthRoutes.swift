@@ -3,13 +3,20 @@ internal import Logging
 
 /// `/health`, `/health/liveness` and `/health/readiness`.
 enum HealthRoutes {
+    private static let health = "/health"
+    private static let liveness = "/health/liveness"
+    private static let readiness = "/health/readiness"
+
+    /// The paths; all are of `GET`.
+    static let paths = [health, liveness, readiness]
+
     /// Makes the routes; `unreadiness` tells why the process should get no new work, if so.
     static func make(
         _ monitor: HealthMonitor, logger: Logger,
         unreadiness: @escaping @Sendable () -> (code: String, message: String)?
     ) -> [HostRoute] {
         [
-            HostRoute("GET", "/health") { request in
+            HostRoute("GET", health) { request in
                 let report = await monitor.report()
                 for (name, failure) in report.results {
                     guard let failure else { continue }
@@ -19,8 +26,8 @@ enum HealthRoutes {
                 }
                 return try response(report)
             },
-            HostRoute("GET", "/health/liveness") { _ in try status("alive") },
-            HostRoute("GET", "/health/readiness") { _ in
+            HostRoute("GET", liveness) { _ in try status("alive") },
+            HostRoute("GET", readiness) { _ in
                 if let reason = unreadiness() { throw ErrorResponse.unavailable(reason.message, code: reason.code) }
                 return try status("ready")
             },

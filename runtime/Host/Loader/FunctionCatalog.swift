@@ -69,6 +69,16 @@ public struct FunctionCatalog: Sendable {
         return entries.filter { names.contains($0.name) }
     }
 
+    /// Why a function with this trigger cannot stand beside these, or `nil` when it can.
+    func conflict(_ trigger: FunctionManifest.Trigger, of function: String) -> String? {
+        guard let claim = Claim(trigger, of: function) else { return nil }
+        if HealthRoutes.paths.contains(where: { RoutePattern.key(method: "GET", path: $0) == claim.key }) {
+            return "\(claim.description) is already that of the host"
+        }
+        let owner = entries.first { Claim($0.manifest.trigger, of: $0.name)?.key == claim.key }
+        return owner.map { "\(claim.description) is already that of \($0.name) (\($0.source.manifestFile))" }
+    }
+
     /// What only one function may have.
     private struct Claim {
         let key: String

@@ -7,6 +7,7 @@ public struct LoaderError: Error, ClassifiedError, Hashable {
         private enum Kind {
             case functionsFolder
             case unknownFunction
+            case newFunction
             case sdk
             case dataFolder
             case compiler
@@ -18,6 +19,8 @@ public struct LoaderError: Error, ClassifiedError, Hashable {
         public static let functionsFolder = Code(kind: .functionsFolder)
         /// A function was asked for that does not exist.
         public static let unknownFunction = Code(kind: .unknownFunction)
+        /// A new function's name or trigger is wrong, or taken.
+        public static let newFunction = Code(kind: .newFunction)
         /// The SDK that functions are compiled against is not where it should be, or not whole.
         public static let sdk = Code(kind: .sdk)
         /// The data folder cannot be written.
