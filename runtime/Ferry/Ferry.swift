@@ -13,7 +13,7 @@ struct Ferry: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Demo.self, Download.self, Watch.self, Build.self, List.self, Validate.self, Queue.self,
-            Dead.self,
+            Dead.self, Invoke.self,
             ExportSDK.self, S3.self,
         ])
 }
