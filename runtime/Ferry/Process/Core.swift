@@ -111,6 +111,7 @@ struct Core: Service {
                 services.append(.init(service: trigger))
             }
         }
+        if let admin = try makeAdmin(runners, pool: pool, loops: loops) { services.append(.init(service: admin)) }
         services.append(.init(service: server))
         if let companion {
             let (localS3, configuration, dataFolder) = (localS3, configuration, options.dataFolder)
@@ -177,15 +178,7 @@ struct Core: Service {
     private func report(_ registry: FunctionRegistry) {
         for problem in registry.problems { LogOutput.problem(problem) }
         for function in registry.functions {
-            let target =
-                switch function.manifest.trigger {
-                case .http(let method, let path): "\(method) \(path)"
-                case .sse(let path): "sse \(path)"
-                case .webSocket(let path): "websocket \(path)"
-                case .queue(let queue, let moment): "queue \(queue), \(moment.rawValue)"
-                case .schedule(let pattern, let timeZone): "schedule \(pattern) (\(timeZone))"
-                }
-            LogOutput.announce("  \(function.name): \(target)")
+            LogOutput.announce("  \(function.name): \(function.manifest.trigger.summary)")
         }
         if registry.functions.isEmpty {
             LogOutput.write("no function of \(options.functionsFolder) is served\n", to: STDERR_FILENO)

@@ -89,6 +89,26 @@ public struct Configuration: Sendable {
         public var format = Format.text
     }
 
+    /// The admin listener.
+    public struct Admin: Sendable {
+        /// Where it listens.
+        public enum Listen: Sendable, Hashable {
+            /// On the data folder's socket when Redis is the embedded one, else not at all.
+            case automatic
+            /// Not at all.
+            case off
+            /// Here: a loopback address or a Unix socket.
+            case address(ListenAddress)
+        }
+
+        /// Where it listens.
+        public var listen = Listen.automatic
+        /// What callers must know; the data folder's when `nil`.
+        public var token: Secret?
+    }
+
+    /// The admin listener.
+    public var admin = Admin()
     /// The HTTP server.
     public var http = HTTPServerOptions()
     /// The event loops; as many as the machine has cores when `nil`.

@@ -25,8 +25,8 @@ final class Endpoint: Sendable {
     init(_ route: HostRoute) {
         name = "host"
         target = .host(route)
-        maxBodyBytes = HostRoute.maxBodyBytes
-        timeout = HostRoute.timeout
+        maxBodyBytes = route.maxBodyBytes
+        timeout = route.timeout
     }
 }
 

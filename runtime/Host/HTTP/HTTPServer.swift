@@ -23,7 +23,7 @@ public final class HTTPServer: Service {
     ///   - options: Addresses, limits and times.
     ///   - functions: The functions; those without a route are passed over.
     ///   - hostRoutes: Further routes of the host's.
-    ///   - health: What `/health` asks.
+    ///   - health: What `/health` asks; `nil` for a server without `/health`.
     ///   - pool: The pool whose lost threads turn readiness 503.
     ///   - loops: The loops that serve connections.
     ///   - logger: For the access log and for what goes wrong.
@@ -31,19 +31,21 @@ public final class HTTPServer: Service {
     /// - Throws: ``RouteConflict`` when two routes are equal.
     public init(
         options: HTTPServerOptions = HTTPServerOptions(), functions: [FunctionRunner], hostRoutes: [HostRoute] = [],
-        health: HealthMonitor, pool: HandlerPool, loops: LoopExecutors, logger: Logger,
+        health: HealthMonitor?, pool: HandlerPool, loops: LoopExecutors, logger: Logger,
         onListening: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
     ) throws(RouteConflict) {
         let core = ServerCore(options: options, logger: logger)
-        let healthRoutes = HealthRoutes.make(health, logger: logger) {
-            if core.isDraining { return ("draining", "The process is shutting down.") }
-            if pool.isExhausted { return ("threads_lost", "Too many handlers run past their timeouts.") }
-            return nil
+        let healthRoutes = health.map { health in
+            HealthRoutes.make(health, logger: logger) {
+                if core.isDraining { return ("draining", "The process is shutting down.") }
+                if pool.isExhausted { return ("threads_lost", "Too many handlers run past their timeouts.") }
+                return nil
+            }
         }
         self.core = core
         self.loops = loops
         self.onListening = onListening
-        router = try Router(functions: functions, hostRoutes: healthRoutes + hostRoutes)
+        router = try Router(functions: functions, hostRoutes: (healthRoutes ?? []) + hostRoutes)
     }
 
     /// Listens and serves until shutdown.
@@ -124,7 +126,13 @@ public final class HTTPServer: Service {
             }
             return try await bootstrap.bind(host: host, port: port).get()
         case .unix(let path):
-            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            if core.options.hasPrivateSockets, chmod(path, 0o600) != 0 {
+                let error = IOError(errnoCode: errno, reason: "chmod")
+                try? await listener.close()
+                throw error
+            }
+            return listener
         }
     }
 

@@ -4,6 +4,8 @@ public import Logging
 public struct HTTPServerOptions: Sendable {
     /// Where to listen. One that the machine lacks (no IPv6) is left out with a warning as long as another is there.
     public var addresses: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 3000), .tcp(host: "::1", port: 3000)]
+    /// Whether Unix sockets are for the process's own user only (mode 0600).
+    public var hasPrivateSockets = false
     /// How many connections the kernel holds until they are accepted.
     public var backlog = 512
     /// How many connections are served at once; the next gets 503 and is closed.

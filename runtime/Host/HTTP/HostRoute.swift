@@ -9,15 +9,20 @@ public struct HostRoute: Sendable {
     /// Answers; it must not block, since it runs on the connection's loop.
     public let answer: @Sendable (Request) async throws -> Response
 
+    /// How long an answer may take.
+    let timeout: Duration
+    /// The largest body, in bytes.
+    let maxBodyBytes: Int
+
     /// Makes a route.
-    public init(_ method: String, _ path: String, answer: @escaping @Sendable (Request) async throws -> Response) {
+    public init(
+        _ method: String, _ path: String, timeout: Duration = .seconds(10), maxBodyBytes: Int = 65_536,
+        answer: @escaping @Sendable (Request) async throws -> Response
+    ) {
         self.method = method
         self.path = path
+        self.timeout = timeout
+        self.maxBodyBytes = maxBodyBytes
         self.answer = answer
     }
-
-    /// How long an answer may take.
-    static let timeout = Duration.seconds(10)
-    /// The largest body.
-    static let maxBodyBytes = 65_536
 }

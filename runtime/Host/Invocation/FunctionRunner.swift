@@ -185,6 +185,13 @@ public final class FunctionRunner: Sendable {
             traceParent: traceParent, bindings: services.bindings, reportProgress: reportProgress)
     }
 
+    /// Logs what a call by hand failed with, where its answer does not tell all of it.
+    func logFailure(_ error: any Error, requestID: String) {
+        services.logger.error(
+            "a handler failed",
+            metadata: ["function": "\(function.name)", "request_id": "\(requestID)", "error": "\(error)"])
+    }
+
     private func logStillRunning(_ context: Context) {
         context.logger.warning("a cancelled invocation goes on; its place is not used again until it ends")
     }

@@ -38,9 +38,6 @@ struct JobAttempts: Sendable {
     }
 
     private func outcome(of failure: InvocationError, job: BullJob) async -> BullOutcome {
-        let timeout = runner.function.manifest.timeout
-        let reason: String
-        var retry = BullOutcome.Retry.policy
         switch failure {
         case .cancelled: return .handBack
         case .saturated:
@@ -48,19 +45,9 @@ struct JobAttempts: Sendable {
             // straight back here, so it waits a moment; a shutdown ends the wait.
             try? await Task.sleep(for: .seconds(1))
             return .handBack
-        case .timedOut: reason = "\(ErrorClass.timeout.rawValue): the attempt took longer than \(timeout)"
-        case .handler(let error as Permanent):
-            reason = error.message
-            retry = .never
-        case .handler(let error as RetryAfter):
-            reason = error.message
-            retry = .after(error.delay)
-        case .handler(let error as HTTPError): reason = error.message
-        case .handler(let error as any ClassifiedError): reason = error.description
-        case .handler(let error):
-            // The text of an unknown error may tell internals: it goes to the log, not to the job.
-            reason = "\(ErrorClass(of: error).rawValue): the handler failed"
+        case .timedOut, .handler: break
         }
+        let (reason, retry) = failure.attemptFailure(timeout: runner.function.manifest.timeout)
         logger.warning(
             "a job's attempt failed",
             metadata: [

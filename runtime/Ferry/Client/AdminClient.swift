@@ -1,0 +1,106 @@
+import AsyncHTTPClient
+import Glibc
+import Host
+import NIOCore
+import NIOHTTP1
+
+/// A host's admin listener, as its callers see it.
+struct AdminClient {
+    private let base: String
+    private let name: String
+    private let token: String
+
+    /// Finds the listener.
+    ///
+    /// - Parameters:
+    ///   - target: `local` for the socket of the data folder, or a base URL.
+    ///   - token: The token; read from the data folder when `nil`.
+    ///   - dataFolder: The data folder.
+    /// - Throws: ``CommandFailure`` when no host runs there, or when there is no token.
+    init(target: String, token: String?, dataFolder: String) throws {
+        if target == "local" {
+            let path = AdminSocket.path(in: dataFolder)
+            guard AdminSocket.isServed(path) else {
+                throw CommandFailure(
+                    "no host with an admin listener runs on the data folder \(dataFolder). Start one with "
+                        + "\"ferry serve --data \(dataFolder)\" (or make run), or name its admin listener with --target"
+                )
+            }
+            base = "http+unix://\(Self.encoded(path))"
+            name = path
+        } else {
+            base = HostAddress(target)?.url ?? target
+            name = base
+        }
+        if let token {
+            self.token = token
+        } else if target == "local" {
+            self.token = try Payload.file(AdminToken.path(in: dataFolder)).filter { !$0.isWhitespace }
+        } else {
+            throw CommandFailure("--target needs the host's token: --token, the contents of its <data>/admin.token")
+        }
+    }
+
+    /// Calls a function.
+    ///
+    /// - Returns: What came of it.
+    /// - Throws: ``CommandFailure`` with what the host says when it did not call it.
+    func invoke(_ function: String, _ body: String) async throws -> PositionedJSON {
+        var settings = HTTPClient.Configuration(timeout: .init(connect: .seconds(5)))
+        settings.connectionPool.retryConnectionEstablishment = false
+        let http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+        let result: Result<PositionedJSON, any Error>
+        do {
+            result = .success(try await call(http, function, body))
+        } catch {
+            result = .failure(error)
+        }
+        try? await http.shutdown()
+        return try result.get()
+    }
+
+    private func call(_ http: HTTPClient, _ function: String, _ body: String) async throws -> PositionedJSON {
+        var request = HTTPClientRequest(url: "\(base)/admin/functions/\(function)")
+        request.method = .POST
+        // A socket has no name of its own, and every request must bear one.
+        if base.hasPrefix("http+unix:") { request.headers.add(name: "host", value: "localhost") }
+        request.headers.add(name: "authorization", value: "Bearer \(token)")
+        request.headers.add(name: "content-type", value: "application/json")
+        request.body = .bytes(ByteBuffer(string: body))
+        let response: HTTPClientResponse
+        let answer: ByteBuffer
+        do {
+            // No function may run for longer than a day.
+            response = try await http.execute(request, timeout: .hours(25))
+            answer = try await response.body.collect(upTo: 256 << 20)
+        } catch {
+            throw CommandFailure("no answer from \(name): \(DownloadClient.reason(error))")
+        }
+        guard let json = try? PositionedJSON.parse(Array(answer.readableBytesView)) else {
+            throw CommandFailure("\(name) answered \(response.status.code) with something that is not of this API")
+        }
+        guard response.status == .ok else {
+            let details = (json["details"]?.elements ?? []).map { detail in
+                "\n  \(detail["field"]?.string ?? ""): \(detail["problem"]?.string ?? "")"
+            }.joined()
+            let message = json["message"]?.string ?? "that is no answer of Ferry's admin listener"
+            throw CommandFailure(
+                "\(function): \(response.status.code): \(Terminal.plain(message + details, lines: true))")
+        }
+        return json
+    }
+
+    private static func encoded(_ path: String) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var bytes: [UInt8] = []
+        for byte in path.utf8 {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
+                bytes.append(byte)
+            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
