@@ -7,7 +7,7 @@ extension InvocationInput {
         _ json: PositionedJSON, _ method: String, _ route: String, _ requestID: String, also: [String],
         _ reader: inout StrictReader
     ) -> (request: Request, object: StrictReader.Object)? {
-        let keys = ["method", "path", "parameters", "query", "headers", "body"] + also
+        let keys = ["method", "path", "parameters", "query", "headers", "body", expectation] + also
         guard let root = reader.object(json, keys: keys) else { return nil }
         _ = reader.value(root, "method", "\"\(method)\", the function's") { $0.string == method ? method : nil }
         let given = strings(root, "parameters", &reader)

@@ -3,6 +3,10 @@ internal import NIOCore
 
 /// What a function is called with by hand; the form of fixtures (`docs/functions.md`).
 enum InvocationInput: Sendable {
+    /// What a fixture holds besides: what its function is expected to do. A call does not look at it.
+    static let expectation = "expect"
+    private static let time = "a time such as \"2026-01-31T12:00:00Z\", or milliseconds since 1970"
+
     case request(Request)
     case stream(Request, limit: Int, time: Duration)
     case job(QueueJob<String>)
@@ -53,10 +57,12 @@ enum InvocationInput: Sendable {
         _ json: PositionedJSON, _ queue: String, _ manifest: FunctionManifest, _ requestID: String,
         _ reader: inout StrictReader
     ) -> InvocationInput? {
-        guard let root = reader.object(json, keys: ["kind", "data", "attempt", "maxAttempts", "id", "name"]) else {
-            return nil
-        }
+        guard
+            let root = reader.object(
+                json, keys: ["kind", "queue", "data", "attempt", "maxAttempts", "id", "name", expectation])
+        else { return nil }
         check("process", root, &reader)
+        check(queue: queue, root, &reader)
         let attempt = reader.integer(root, "attempt", in: 1...1000) ?? 1
         let most = reader.integer(root, "maxAttempts", in: 1...1000) ?? max(attempt, manifest.retry.attempts)
         return .job(
@@ -71,29 +77,39 @@ enum InvocationInput: Sendable {
         _ reader: inout StrictReader
     ) -> InvocationInput? {
         guard let kind = QueueEvent.Kind(rawValue: moment.rawValue),
-            let root = reader.object(json, keys: ["kind", "jobId", "data"])
+            let root = reader.object(json, keys: ["kind", "queue", "jobId", "data", "at", expectation])
         else { return nil }
         check(moment.rawValue, root, &reader)
+        check(queue: queue, root, &reader)
         // What a failure's event holds is its reason as it is, not JSON.
         let data = json["data"].map { kind == .failed ? $0.string ?? $0.text() : $0.text() }
         return .event(
             QueueEvent(
                 kind: kind, queue: queue, jobID: reader.string(root, "jobId") ?? requestID,
-                data: data ?? (kind == .failed ? "" : "null")))
+                data: data ?? (kind == .failed ? "" : "null"), at: time(root, &reader) ?? .now))
     }
 
     private static func tick(
         _ json: PositionedJSON, _ manifest: FunctionManifest, _ reader: inout StrictReader
     ) -> InvocationInput? {
-        guard let root = reader.object(json, keys: ["kind", "at", "attempt"]) else { return nil }
+        guard let root = reader.object(json, keys: ["kind", "at", "attempt", "maxAttempts", expectation]) else {
+            return nil
+        }
         check("schedule", root, &reader)
-        let expected = "a time such as \"2026-01-31T12:00:00Z\", or milliseconds since 1970"
-        let at = reader.value(root, "at", expected) { json in
+        let at = time(root, &reader) ?? .now
+        let attempt = reader.integer(root, "attempt", in: 1...1000) ?? 1
+        let most = reader.integer(root, "maxAttempts", in: 1...1000) ?? max(attempt, manifest.retry.attempts)
+        return .tick(ScheduledTick(at: at, attempt: attempt, maxAttempts: most))
+    }
+
+    private static func time(_ root: StrictReader.Object, _ reader: inout StrictReader) -> Timestamp? {
+        reader.value(root, "at", time) { json in
             json.integer.map { Timestamp(milliseconds: Int64($0)) } ?? json.string.flatMap { Timestamp(utc: $0) }
         }
-        let attempt = reader.integer(root, "attempt", in: 1...1000) ?? 1
-        return .tick(
-            ScheduledTick(at: at ?? .now, attempt: attempt, maxAttempts: max(attempt, manifest.retry.attempts)))
+    }
+
+    private static func check(queue: String, _ root: StrictReader.Object, _ reader: inout StrictReader) {
+        _ = reader.value(root, "queue", "\"\(queue)\", the function's") { $0.string == queue ? queue : nil }
     }
 
     private static func check(_ kind: String, _ root: StrictReader.Object, _ reader: inout StrictReader) {

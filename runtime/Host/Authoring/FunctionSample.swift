@@ -50,13 +50,13 @@ public struct FunctionSample: Sendable {
         case .queue(let queue, let moment):
             let data =
                 switch moment {
-                case .progress: #"{"percentage":50}"#
-                case .failed: "The reason, a text."
-                case .completed, .process: #"{"message":"hello"}"#
+                case .progress: #"{ "percentage": 50 }"#
+                case .failed: #""The reason, a text.""#
+                case .completed, .process: #"{ "message": "hello" }"#
                 }
             return [
-                ("kind", try JSON.text(moment.rawValue)), ("queue", try JSON.text(queue)), ("jobID", #""1""#),
-                ("data", try JSON.text(data)), ("at", try JSON.text(time.rfc3339)),
+                ("kind", try JSON.text(moment.rawValue)), ("queue", try JSON.text(queue)), ("jobId", #""1""#),
+                ("data", data), ("at", try JSON.text(time.rfc3339)),
             ]
         case .schedule:
             return [("at", try JSON.text(time.rfc3339)), ("attempt", "1"), ("maxAttempts", "\(maxAttempts)")]
