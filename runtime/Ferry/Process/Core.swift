@@ -36,33 +36,14 @@ struct Core: Service {
     }
 
     private func serve(_ cleanup: inout Cleanup) async throws {
-        // The workers' talk with their queues, the renewal of locks above all, has a loop of its own on which no handler
-        // runs, so that none can keep it busy.
-        let queueGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        cleanup.add { try? await queueGroup.shutdownGracefully() }
         async let loading = FunctionRegistry.load(
             folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
-        var redisConfiguration = try naming("redis.url") { try RedisConfiguration(url: redisURL) }
-        redisConfiguration.commandTimeout = configuration.redis.commandTimeout
-        let redis = RedisClient(redisConfiguration, group: group, logger: logger)
-        cleanup.add { await redis.close() }
-        var queueConfiguration = redisConfiguration
-        // The queues' loop has nothing else to do, and a worker's next job waits for the answer.
-        queueConfiguration.busyPoll = .microseconds(100)
-        let queueRedis = RedisClient(queueConfiguration, group: queueGroup, logger: logger)
-        cleanup.add { await queueRedis.close() }
-        let historyPath = configuration.history.path ?? options.dataFolder + "/history.sqlite"
-        let history = try naming("history.path \(historyPath)") { try SQLiteHistory(path: historyPath) }
-        cleanup.add { await history.close() }
-        let objects = try await makeObjectStore()
-        cleanup.add { try? await objects.shutdown() }
+        let stores = try await openStores(&cleanup)
         let registry = try await loading
         report(registry)
 
-        var settings = Settings()
-        settings[DownloadsConfiguration.self] = configuration.downloads
-        let queues = Queues(client: redis, prefix: configuration.queue.prefix, manifests: registry.manifests)
-        let bindings = Bindings(keyValue: redis, objects: objects, history: history, queues: queues, settings: settings)
+        let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: registry.manifests)
+        let bindings = stores.bindings(queues: queues, configuration)
         let pool = HandlerPool { [logger] lost in
             logger.error(
                 "a thread is lost: its handler is still running past its timeout",
@@ -74,13 +55,9 @@ struct Core: Service {
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(group)
         let invocations = InvocationServices(logger: logger, bindings: bindings, pool: pool, loops: loops)
-        let runners = registry.functions.map { FunctionRunner($0, services: invocations) }
+        let runners = registry.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
         cleanup.add { await waitForHandlers(runners) }
-        let health = HealthMonitor([
-            .init("storage") { try await objects.check() },
-            .init("redis") { try await redis.check() },
-            .init("history") { try await history.check() },
-        ])
+        let health = stores.health
 
         let (listening, announce) = AsyncStream.makeStream(
             of: [ListenAddress].self, bufferingPolicy: .bufferingNewest(1))
@@ -92,25 +69,10 @@ struct Core: Service {
             announce.finish()
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
-        for runner in runners {
-            if let trigger = try QueueTrigger(
-                runner, settings: configuration.queue, client: queueRedis, lockLoop: queueGroup.next(),
-                grace: configuration.http.drainTimeout, logger: logger)
-            {
-                services.append(.init(service: trigger))
-            }
-            if let trigger = try ScheduleTrigger(
-                runner, settings: configuration.queue, client: queueRedis, lockLoop: queueGroup.next(),
-                grace: configuration.http.drainTimeout, logger: logger)
-            {
-                services.append(.init(service: trigger))
-            }
-            if let trigger = try EventTrigger(
-                runner, settings: configuration.queue, client: queueRedis, logger: logger)
-            {
-                services.append(.init(service: trigger))
-            }
-        }
+        let triggers = TriggerFactory(
+            settings: configuration.queue, client: stores.queueRedis, lockLoop: stores.queueGroup.next(),
+            grace: configuration.http.drainTimeout, logger: logger)
+        services += try runners.compactMap { try triggers.make($0) }.map { .init(service: $0) }
         if let admin = try makeAdmin(runners, pool: pool, loops: loops) { services.append(.init(service: admin)) }
         services.append(.init(service: server))
         if let companion {
@@ -140,41 +102,6 @@ struct Core: Service {
         }
     }
 
-    /// Says which key of the configuration an error is about.
-    private func naming<Value>(_ key: String, _ make: () throws -> Value) throws -> Value {
-        do { return try make() } catch { throw CommandFailure("\(key): \(error)") }
-    }
-
-    private func makeObjectStore() async throws -> S3ObjectStore {
-        let storage = configuration.storage
-        let endpoint: S3Endpoint
-        let credentials: S3Credentials
-        if let localS3 {
-            endpoint = try S3Endpoint(try await localS3.waitUntilServing())
-            credentials = localS3.credentials
-        } else {
-            endpoint = try naming("storage.endpoint") { try S3Endpoint(storage.endpoint ?? "") }
-            credentials = try S3Credentials.resolve(
-                accessKeyID: storage.accessKeyID, secretAccessKey: storage.secretAccessKey.map { S3Secret($0.value) },
-                sessionToken: storage.sessionToken.map { S3Secret($0.value) })
-        }
-        let addressing: S3Addressing =
-            switch storage.addressing {
-            case .path: .path
-            case .virtualHost: .virtualHost
-            }
-        return S3ObjectStore(
-            try S3Configuration(
-                bucket: storage.bucket, region: storage.region, endpoint: endpoint,
-                publicEndpoint: try storage.publicEndpoint.map { url in
-                    try naming("storage.publicEndpoint") { try S3Endpoint(url) }
-                }, addressing: addressing,
-                credentials: credentials, timeout: storage.timeout,
-                retry: S3RetryPolicy(
-                    attemptCount: storage.attempts, baseDelay: storage.retryDelay, maximumDelay: storage.retryMaxDelay)),
-            eventLoopGroup: group, logger: logger)
-    }
-
     private func report(_ registry: FunctionRegistry) {
         for problem in registry.problems { LogOutput.problem(problem) }
         for function in registry.functions {
@@ -183,17 +110,6 @@ struct Core: Service {
         if registry.functions.isEmpty {
             LogOutput.write("no function of \(options.functionsFolder) is served\n", to: STDERR_FILENO)
         }
-    }
-}
-
-/// What must be closed, the last one opened first, also when the start stops halfway.
-private struct Cleanup: Sendable {
-    private var steps: [@Sendable () async -> Void] = []
-
-    mutating func add(_ step: @escaping @Sendable () async -> Void) { steps.append(step) }
-
-    func run() async {
-        for step in steps.reversed() { await step() }
     }
 }
 

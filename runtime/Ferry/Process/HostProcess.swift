@@ -25,6 +25,8 @@ struct HostProcess {
         var configurationFile: String?
         var only: [String]?
         var listen: [ListenAddress]?
+        /// What stands between a function and its callers; applied to each one as it is loaded.
+        var decorate: @Sendable (LoadedFunction) -> LoadedFunction = { $0 }
     }
 
     /// What runs beside the host once it listens; when it returns, the host shuts down.

@@ -1,0 +1,34 @@
+import Downloads
+import FunctionKit
+import Host
+import JobHistory
+import NIOPosix
+import ObjectStorage
+import RedisClient
+
+/// The stores of a process, connected.
+struct Stores: Sendable {
+    let redis: RedisClient
+    /// The workers' talk with their queues, the renewal of locks above all, has a client and a loop of its own on which no
+    /// handler runs, so that none can keep it busy.
+    let queueRedis: RedisClient
+    let queueGroup: MultiThreadedEventLoopGroup
+    let history: SQLiteHistory
+    let objects: S3ObjectStore
+
+    /// What handlers get of them.
+    func bindings(queues: Queues, _ configuration: Configuration) -> Bindings {
+        var settings = Settings()
+        settings[DownloadsConfiguration.self] = configuration.downloads
+        return Bindings(keyValue: redis, objects: objects, history: history, queues: queues, settings: settings)
+    }
+
+    /// What `/health` asks.
+    var health: HealthMonitor {
+        HealthMonitor([
+            .init("storage") { try await objects.check() },
+            .init("redis") { try await redis.check() },
+            .init("history") { try await history.check() },
+        ])
+    }
+}
