@@ -7,7 +7,7 @@ extension Core {
     ///
     /// Hosts may share a data folder; the first one has its socket, and the others go without unless the configuration
     /// gives each its own address.
-    func makeAdmin(_ runners: [FunctionRunner], pool: HandlerPool, loops: LoopExecutors) throws -> HTTPServer? {
+    func makeAdmin(_ deployment: Deployment, pool: HandlerPool, loops: LoopExecutors) throws -> HTTPServer? {
         let address: ListenAddress
         let isConfigured: Bool
         switch configuration.admin.listen {
@@ -37,7 +37,8 @@ extension Core {
         settings.cors = CORSPolicy()
         settings.trustedProxies = TrustedProxies()
         return try HTTPServer(
-            options: settings, functions: [], hostRoutes: AdminRoutes.make(runners, token: token), health: nil,
+            options: settings, functions: [], hostRoutes: AdminRoutes.make({ deployment.runners }, token: token),
+            health: nil,
             pool: pool, loops: loops, logger: logger
         ) { addresses in
             guard isConfigured else { return }

@@ -37,13 +37,14 @@ struct Core: Service {
 
     private func serve(_ cleanup: inout Cleanup) async throws {
         async let loading = FunctionRegistry.load(
-            folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
+            folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder,
+            options: options.loading, logger: logger)
         let stores = try await openStores(&cleanup)
         let registry = try await loading
-        report(registry)
+        let plan = ReloadPlan(good: [:], failed: [], registry: registry, isStrict: options.isStrict)
+        report(plan)
 
-        let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: registry.manifests)
-        let bindings = stores.bindings(queues: queues, configuration)
+        let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: plan.manifests)
         let pool = HandlerPool { [logger] lost in
             logger.error(
                 "a thread is lost: its handler is still running past its timeout",
@@ -54,29 +55,29 @@ struct Core: Service {
         }
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(group)
-        let invocations = InvocationServices(logger: logger, bindings: bindings, pool: pool, loops: loops)
-        let runners = registry.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
-        cleanup.add { await waitForHandlers(runners) }
+        let makeSetup = setups(stores, queues, pool: pool, loops: loops)
+        let deployment = Deployment(makeSetup(configuration))
+        try await deployment.apply(plan.items)
+        cleanup.add { await waitForHandlers(deployment.allRunners) }
         let health = stores.health
 
         let (listening, announce) = AsyncStream.makeStream(
             of: [ListenAddress].self, bufferingPolicy: .bufferingNewest(1))
         let server = try HTTPServer(
-            options: configuration.http, functions: runners, health: health, pool: pool, loops: loops, logger: logger
+            options: configuration.http, functions: deployment.runners, health: health, pool: pool, loops: loops,
+            observe: options.observe, logger: logger
         ) { addresses in
             for address in addresses { LogOutput.announce("listening on \(address.url)") }
             announce.yield(addresses)
             announce.finish()
         }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
-        let triggers = TriggerFactory(
-            settings: configuration.queue, client: stores.queueRedis, lockLoop: stores.queueGroup.next(),
-            grace: configuration.http.drainTimeout, logger: logger)
-        services += try runners.compactMap { try triggers.make($0) }.map { .init(service: $0) }
-        if let admin = try makeAdmin(runners, pool: pool, loops: loops) { services.append(.init(service: admin)) }
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: deployment)]
+        if let admin = try makeAdmin(deployment, pool: pool, loops: loops) { services.append(.init(service: admin)) }
         services.append(.init(service: server))
         if let companion {
             let (localS3, configuration, dataFolder) = (localS3, configuration, options.dataFolder)
+            let live = LiveHost(
+                deployment: deployment, server: server, queues: queues, plan: plan, makeSetup: makeSetup)
             services.append(
                 .init(
                     service: CompanionService {
@@ -84,7 +85,7 @@ struct Core: Service {
                         try await companion(
                             HostProcess.Running(
                                 addresses: addresses, localS3: localS3, configuration: configuration,
-                                dataFolder: dataFolder))
+                                dataFolder: dataFolder, live: live))
                     }, successTerminationBehavior: .gracefullyShutdownGroup,
                     failureTerminationBehavior: .gracefullyShutdownGroup))
         }
@@ -102,12 +103,29 @@ struct Core: Service {
         }
     }
 
-    private func report(_ registry: FunctionRegistry) {
-        for problem in registry.problems { LogOutput.problem(problem) }
-        for function in registry.functions {
+    /// Gives what makes functions callable, for the configuration that holds.
+    private func setups(
+        _ stores: Stores, _ queues: Queues, pool: HandlerPool, loops: LoopExecutors
+    ) -> LiveHost.MakeSetup {
+        let (logger, options, lockLoop) = (logger, options, stores.queueGroup.next())
+        return { configuration in
+            let services = InvocationServices(
+                logger: logger, bindings: stores.bindings(queues: queues, configuration), pool: pool, loops: loops,
+                observe: options.observe)
+            let triggers = TriggerFactory(
+                settings: configuration.queue, client: stores.queueRedis, lockLoop: lockLoop,
+                grace: configuration.http.drainTimeout, logger: logger)
+            return Deployment.Setup(services: services, decorate: options.decorate) { try triggers.make($0) }
+        }
+    }
+
+    private func report(_ plan: ReloadPlan) {
+        guard options.isReported else { return }
+        for problem in plan.problems { LogOutput.problem(problem) }
+        for function in plan.items.map(\.function) {
             LogOutput.announce("  \(function.name): \(function.manifest.trigger.summary)")
         }
-        if registry.functions.isEmpty {
+        if plan.items.isEmpty {
             LogOutput.write("no function of \(options.functionsFolder) is served\n", to: STDERR_FILENO)
         }
     }

@@ -27,6 +27,14 @@ struct HostProcess {
         var listen: [ListenAddress]?
         /// What stands between a function and its callers; applied to each one as it is loaded.
         var decorate: @Sendable (LoadedFunction) -> LoadedFunction = { $0 }
+        /// How functions are loaded.
+        var loading = FunctionRegistry.Options()
+        /// Whether a function that cannot be loaded answers with its error.
+        var isStrict = false
+        /// Whether the start prints what is served and what is not.
+        var isReported = true
+        /// Told of every invocation.
+        var observe: InvocationReport.Observer?
     }
 
     /// What runs beside the host once it listens; when it returns, the host shuts down.
@@ -38,6 +46,8 @@ struct HostProcess {
         let localS3: LocalS3?
         let configuration: Configuration
         let dataFolder: String
+        /// What can be changed.
+        let live: LiveHost
     }
 
     let options: Options
@@ -46,6 +56,15 @@ struct HostProcess {
 
     init(_ options: Options) throws {
         self.options = options
+        configuration = try HostProcess.loadConfiguration(options)
+        LogOutput.bootstrap(configuration.log)
+        logger = Logger(label: "ferry")
+    }
+
+    /// Reads the configuration; the command line goes before it.
+    ///
+    /// - Throws: `Configuration.Invalid`, `CommandFailure`.
+    static func loadConfiguration(_ options: Options) throws -> Configuration {
         let file = options.configurationFile
         var configuration = try Configuration.load(file: file, environment: EnvironmentVariable.values())
         if let listen = options.listen {
@@ -58,9 +77,7 @@ struct HostProcess {
                 .tcp(host: "127.0.0.1", port: Int(port)), .tcp(host: "::1", port: Int(port)),
             ]
         }
-        self.configuration = configuration
-        LogOutput.bootstrap(configuration.log)
-        logger = Logger(label: "ferry")
+        return configuration
     }
 
     /// Runs until SIGTERM or SIGINT, or until the companion has returned.

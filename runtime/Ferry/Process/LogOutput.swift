@@ -2,18 +2,27 @@ import FunctionKit
 import Glibc
 import Host
 import Logging
+import Synchronization
 
 /// Where a process writes: what it announces to standard output, its log to standard error.
 enum LogOutput {
+    /// The place in `Logger.Level.allCases` of the least level that is logged; like the logging system there is one for
+    /// the process.
+    private static let levelIndex = Atomic(2)
+
+    /// The least level that is logged, by loggers that have none of their own.
+    static var level: Logger.Level {
+        get { Logger.Level.allCases[levelIndex.load(ordering: .relaxed)] }
+        set { levelIndex.store(Logger.Level.allCases.firstIndex(of: newValue) ?? 2, ordering: .relaxed) }
+    }
+
     static func bootstrap(_ settings: Configuration.Log) {
+        level = settings.level
         LoggingSystem.bootstrap { _ in
-            var handler: any LogHandler =
-                switch settings.format {
-                case .text: TextLogHandler()
-                case .json: JSONLogHandler()
-                }
-            handler.logLevel = settings.level
-            return handler
+            switch settings.format {
+            case .text: TextLogHandler()
+            case .json: JSONLogHandler()
+            }
         }
     }
 
@@ -45,9 +54,14 @@ enum LogOutput {
 
 /// One line an entry, for people: time, level, message, metadata.
 struct TextLogHandler: LogHandler {
-    var logLevel = Logger.Level.info
+    private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
+
+    var logLevel: Logger.Level {
+        get { ownLevel ?? LogOutput.level }
+        set { ownLevel = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -66,9 +80,14 @@ struct JSONLogHandler: LogHandler {
     /// The members that every line has; metadata of the same name is left out.
     private static let own: Set<String> = ["time", "level", "message"]
 
-    var logLevel = Logger.Level.info
+    private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
+
+    var logLevel: Logger.Level {
+        get { ownLevel ?? LogOutput.level }
+        set { ownLevel = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

@@ -9,21 +9,23 @@ public enum AdminRoutes {
     /// Makes the routes.
     ///
     /// - Parameters:
-    ///   - runners: The loaded functions.
+    ///   - runners: Gives the functions that are loaded at the time.
     ///   - token: What callers must send as `Authorization: Bearer …`; others get 401.
     /// - Returns: The routes, for a server of their own.
-    public static func make(_ runners: [FunctionRunner], token: AdminToken) -> [HostRoute] {
-        let byName = Dictionary(runners.map { ($0.function.name, $0) }) { first, _ in first }
+    public static func make(
+        _ runners: @escaping @Sendable () -> [FunctionRunner], token: AdminToken
+    ) -> [HostRoute] {
         return [
             HostRoute("GET", "/admin/functions") { request in
                 try authorize(request, token)
-                return list(runners)
+                return list(runners())
             },
             HostRoute(
                 "POST", "/admin/functions/:name", timeout: .seconds(86_400) + .seconds(60), maxBodyBytes: maxBodyBytes
             ) { request in
                 try authorize(request, token)
-                guard let runner = byName[request.parameter("name") ?? ""] else {
+                let name = request.parameter("name")
+                guard let runner = runners().first(where: { $0.function.name == name }) else {
                     throw HTTPError(.notFound, code: "unknown_function", message: "No function of that name is loaded.")
                 }
                 let input = try InvocationInput(

@@ -4,7 +4,7 @@ public import Logging
 /// The whole configuration, typed and checked: the defaults, then `config.json`, then the environment.
 public struct Configuration: Sendable {
     /// Redis.
-    public struct Redis: Sendable {
+    public struct Redis: Sendable, Hashable {
         /// `redis://`, `rediss://` or `unix:`; `nil` for the private server of the data folder.
         public var url: Secret?
         /// The time a command may take.
@@ -14,7 +14,7 @@ public struct Configuration: Sendable {
     }
 
     /// The S3-compatible store.
-    public struct Storage: Sendable {
+    public struct Storage: Sendable, Hashable {
         /// How a bucket is named in a URL.
         public enum Addressing: String, Sendable, CaseIterable {
             /// `https://host/bucket/key`.
@@ -52,13 +52,13 @@ public struct Configuration: Sendable {
     }
 
     /// The durable history.
-    public struct History: Sendable {
+    public struct History: Sendable, Hashable {
         /// The SQLite file; `history.sqlite` in the data folder when `nil`.
         public var path: String?
     }
 
     /// The queues.
-    public struct Queue: Sendable {
+    public struct Queue: Sendable, Hashable {
         /// What the keys begin with.
         public var prefix = "bull"
         /// How long a lock holds without renewal.
@@ -74,7 +74,7 @@ public struct Configuration: Sendable {
     }
 
     /// What is logged.
-    public struct Log: Sendable {
+    public struct Log: Sendable, Hashable {
         /// How a line looks.
         public enum Format: String, Sendable, CaseIterable {
             /// For people.
@@ -90,7 +90,7 @@ public struct Configuration: Sendable {
     }
 
     /// The admin listener.
-    public struct Admin: Sendable {
+    public struct Admin: Sendable, Hashable {
         /// Where it listens.
         public enum Listen: Sendable, Hashable {
             /// On the data folder's socket when Redis is the embedded one, else not at all.

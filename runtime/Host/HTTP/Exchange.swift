@@ -35,6 +35,10 @@ final class Exchange {
     /// When the handler's time ends, once it has begun.
     var deadline: ContinuousClock.Instant?
     private(set) var stage = Stage.none
+    /// When it was complete, and when its handler was called: kept where somebody is told.
+    var calledAt: NIODeadline?
+    var begunAt: NIODeadline?
+    var isCold: Bool?
     /// The request for a socket, once that was checked.
     var handshake: WebSocketHandshake?
     private var isStopped = false
@@ -100,5 +104,16 @@ final class Exchange {
         case .answer, .failure: nil
         case .call(let endpoint, _): endpoint.name
         }
+    }
+
+    /// What is told of the request, unless the host itself answers it.
+    func report(status: Int, _ now: NIODeadline) -> InvocationReport? {
+        if case .call(let endpoint, _) = plan, case .host = endpoint.target { return nil }
+        func time(_ from: NIODeadline, _ to: NIODeadline) -> Duration { .nanoseconds((to - from).nanoseconds) }
+        let calledAt = calledAt ?? now
+        let begunAt = begunAt ?? now
+        return InvocationReport(
+            function: functionName, requestID: requestID, request: "\(head.method.rawValue) \(head.path)",
+            outcome: .status(status), waited: time(calledAt, begunAt), ran: time(begunAt, now), isCold: isCold)
     }
 }

@@ -19,7 +19,7 @@ extension HTTPConnection {
             enter(runner, endpoint, request, exchange)
         case .webSocket(let runner, _):
             do throws(HTTPError) {
-                exchange.handshake = try WebSocketHandshake(exchange.head, cors: server.options.cors)
+                exchange.handshake = try WebSocketHandshake(exchange.head, cors: loop.options.cors)
                 enter(runner, endpoint, request, exchange)
             } catch {
                 fail(error, closes: false)
@@ -30,11 +30,12 @@ extension HTTPConnection {
     private func enter(_ runner: FunctionRunner, _ endpoint: Endpoint, _ request: Request, _ exchange: Exchange) {
         let connection = NIOLoopBound(self, eventLoop: loop.executor.eventLoop)
         let number = exchange.number
+        if server.observe != nil { exchange.calledAt = .now() }
         let entry = runner.gate.enter {
             { connection.eventLoop.execute { connection.value.slotGranted(number, runner) } }
         }
         switch entry {
-        case .entered: start(endpoint, request, exchange)
+        case .entered: start(runner, endpoint, request, exchange)
         case .waiting(let ticket): exchange.wait(ticket, runner, request)
         case .turnedAway: fail(ErrorResponse.saturated, closes: false)
         }
@@ -47,17 +48,24 @@ extension HTTPConnection {
             runner.gate.leave()
             return
         }
-        start(endpoint, request, exchange)
+        start(runner, endpoint, request, exchange)
     }
 
-    private func start(_ endpoint: Endpoint, _ request: Request, _ exchange: Exchange) {
+    private func start(
+        _ runner: FunctionRunner, _ endpoint: Endpoint, _ request: Request, _ exchange: Exchange
+    ) {
+        let isCold = runner.takeCold()
+        if server.observe != nil {
+            exchange.begunAt = .now()
+            exchange.isCold = isCold
+        }
         let eventLoop = loop.executor.eventLoop
         let number = exchange.number
         let deadline = exchange.deadline ?? .now
         let traceParent = exchange.head.traceParent
         switch endpoint.target {
         case .host: break
-        case .function(let runner, let handler):
+        case .function(_, let handler):
             let connection = NIOLoopBound(self, eventLoop: eventLoop)
             let task = runner.start(
                 requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent
@@ -67,7 +75,7 @@ extension HTTPConnection {
                 HTTPConnection.onLoop(of: connection) { $0.finish(result, number) }
             }
             exchange.keep(task)
-        case .stream(let runner, let handler):
+        case .stream(_, let handler):
             let session = NIOLoopBound(StreamSession(self, exchange), eventLoop: eventLoop)
             let events = EventStream(StreamSink(session))
             let task = runner.start(
@@ -79,7 +87,7 @@ extension HTTPConnection {
                 HTTPConnection.onLoop(of: session) { $0.handlerEnded(result) }
             }
             exchange.keep(task)
-        case .webSocket(let runner, let handler):
+        case .webSocket(_, let handler):
             guard let handshake = exchange.handshake else { return }
             let manifest = runner.function.manifest
             let session = NIOLoopBound(WebSocketSession(self, exchange, handshake, manifest), eventLoop: eventLoop)

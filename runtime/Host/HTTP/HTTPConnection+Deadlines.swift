@@ -27,7 +27,7 @@ extension HTTPConnection {
         let unsent = unsentBytes
         if stalledBytes == 0 || unsent < stalledBytes {
             stalledBytes = unsent
-            loop.timers.set(self, to: now + TimeAmount(server.options.writePauseTimeout))
+            loop.timers.set(self, to: now + TimeAmount(loop.options.writePauseTimeout))
         } else {
             server.logger.debug("a client does not read", metadata: ["remote": "\(peerAddress)"])
             context?.close(promise: nil)

@@ -44,9 +44,9 @@ extension HTTPConnection {
         switch phase {
         case .idle where !isBetweenRequests:
             phase = .head
-            loop.timers.set(self, to: .now() + TimeAmount(server.options.headTimeout))
+            loop.timers.set(self, to: .now() + TimeAmount(loop.options.headTimeout))
         case .body:
-            let pause = NIODeadline.now() + TimeAmount(server.options.bodyPauseTimeout)
+            let pause = NIODeadline.now() + TimeAmount(loop.options.bodyPauseTimeout)
             loop.timers.set(self, to: min(pause, exchange?.bodyDeadline ?? pause))
         case .idle, .head, .running, .lent, .lingering, .closed: break
         }
@@ -59,9 +59,9 @@ extension HTTPConnection {
         let exchange = Exchange(
             number: exchangeCount, head: head, requestID: head.requestID ?? loop.requestIDs.next(), startedAt: now,
             remoteAddress: peerAddress, plan: plan(head))
-        if !server.options.trustedProxies.isEmpty { readForwarded(exchange) }
+        if !loop.options.trustedProxies.isEmpty { readForwarded(exchange) }
         let limit = exchange.maxBodyBytes
-        exchange.bodyDeadline = now + TimeAmount(server.options.bodyTimeout)
+        exchange.bodyDeadline = now + TimeAmount(loop.options.bodyTimeout)
         self.exchange = exchange
         switch head.framing {
         case .none: run()
@@ -118,17 +118,17 @@ extension HTTPConnection {
     private func options(_ head: RequestHead, allow: String) -> Response {
         var response = Response(.noContent, headers: [.allow: allow])
         if let origin = head.origin, head.fields.contains(.accessControlRequestMethod) {
-            server.options.cors.addPreflight(to: &response.headers, origin: origin, methods: allow)
+            loop.options.cors.addPreflight(to: &response.headers, origin: origin, methods: allow)
         }
         return response
     }
 
     /// Takes what a trusted proxy says of its client.
     private func readForwarded(_ exchange: Exchange) {
-        guard server.options.trustedProxies.contains(exchange.remoteAddress) else { return }
+        guard loop.options.trustedProxies.contains(exchange.remoteAddress) else { return }
         let fields = exchange.head.fields
         exchange.isSecure = fields[.xForwardedProto] == "https"
-        if let list = fields[.xForwardedFor], let client = server.options.trustedProxies.client(forwardedFor: list) {
+        if let list = fields[.xForwardedFor], let client = loop.options.trustedProxies.client(forwardedFor: list) {
             exchange.remoteAddress = client
         }
     }

@@ -47,8 +47,8 @@ extension HTTPConnection {
         self.exchange = nil
         let head = exchange.head
         var response = response
-        if server.options.cors.origins != .none {
-            server.options.cors.add(to: &response.headers, origin: head.origin)
+        if loop.options.cors.origins != .none {
+            loop.options.cors.add(to: &response.headers, origin: head.origin)
         }
         let isLast = closes || !head.keepsAlive || server.isDraining
         var encoder = ResponseEncoder(requestID: exchange.requestID)
@@ -79,7 +79,7 @@ extension HTTPConnection {
     func goOn(_ now: NIODeadline) {
         guard let context, phase == .idle else { return }
         stalledBytes = 0
-        let wait = context.channel.isWritable ? server.options.idleTimeout : server.options.writePauseTimeout
+        let wait = context.channel.isWritable ? loop.options.idleTimeout : loop.options.writePauseTimeout
         loop.timers.set(self, to: now + TimeAmount(wait))
         process()
     }
@@ -96,7 +96,7 @@ extension HTTPConnection {
         phase = .lingering
         stalledBytes = 0
         inbox = ByteBuffer()
-        loop.timers.set(self, to: now + TimeAmount(server.options.writePauseTimeout))
+        loop.timers.set(self, to: now + TimeAmount(loop.options.writePauseTimeout))
         let sent = context.eventLoop.makePromise(of: Void.self)
         sent.futureResult.assumeIsolated().whenComplete { _ in
             guard self.phase == .lingering else { return }
@@ -116,7 +116,7 @@ extension HTTPConnection {
     func endOutput() {
         phase = .lingering
         inbox = ByteBuffer()
-        loop.timers.set(self, to: .now() + TimeAmount(server.options.lingerTimeout))
+        loop.timers.set(self, to: .now() + TimeAmount(loop.options.lingerTimeout))
         if isInputClosed, unsentBytes == 0 {
             context?.close(promise: nil)
         } else if !isInputClosed {
@@ -125,7 +125,8 @@ extension HTTPConnection {
     }
 
     func logAccess(_ exchange: Exchange, status: Int, bytes: Int, _ now: NIODeadline) {
-        guard let level = server.options.accessLogLevel, server.logger.logLevel <= level else { return }
+        if let observe = server.observe, let report = exchange.report(status: status, now) { observe(report) }
+        guard let level = loop.options.accessLogLevel, server.logger.logLevel <= level else { return }
         let microseconds = (now - exchange.startedAt).nanoseconds / 1000
         server.logger.log(
             level: level, "request",

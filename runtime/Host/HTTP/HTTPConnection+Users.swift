@@ -21,7 +21,7 @@ extension HTTPConnection {
         phase = .lent
         setSocketOptions(
             HTTPConnection.lentWaterMark, unsentBytes: HTTPConnection.lentUnsentBytes,
-            userTimeout: server.options.writePauseTimeout)
+            userTimeout: loop.options.writePauseTimeout)
         return true
     }
 

@@ -67,8 +67,8 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
         self.loop = loop
         parser = RequestParser(
             RequestParser.Limits(
-                maxRequestLineBytes: server.options.maxRequestLineBytes, maxHeadBytes: server.options.maxHeadBytes,
-                maxFieldCount: server.options.maxFieldCount))
+                maxRequestLineBytes: loop.options.maxRequestLineBytes, maxHeadBytes: loop.options.maxHeadBytes,
+                maxFieldCount: loop.options.maxFieldCount))
     }
 
     /// The peer's address without port, `unix` for a Unix socket.
@@ -89,13 +89,13 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
         let count = server.connectionOpened()
-        loop.timers.set(self, to: .now() + TimeAmount(server.options.idleTimeout))
+        loop.timers.set(self, to: .now() + TimeAmount(loop.options.idleTimeout))
         if server.isDraining {
             context.close(promise: nil)
-        } else if count > server.options.maxConnectionCount + HTTPConnection.refusedAtOnce {
+        } else if count > loop.options.maxConnectionCount + HTTPConnection.refusedAtOnce {
             context.close(promise: nil)
-        } else if count > server.options.maxConnectionCount {
-            if count == server.options.maxConnectionCount + 1 {
+        } else if count > loop.options.maxConnectionCount {
+            if count == loop.options.maxConnectionCount + 1 {
                 server.logger.warning("the connection limit is reached", metadata: ["limit": "\(count - 1)"])
             }
             fail(ErrorResponse.unavailable("The server has no room for another connection.", code: "connection_limit"))
@@ -147,7 +147,7 @@ final class HTTPConnection: TimerEntry, ChannelDuplexHandler {
             process()
         case .running:
             // It may be half closed only, and wait for its answer; or gone.
-            let limit = NIODeadline.now() + TimeAmount(server.options.abandonedGrace)
+            let limit = NIODeadline.now() + TimeAmount(loop.options.abandonedGrace)
             if limit < deadline { loop.timers.set(self, to: limit) }
         case .lent: user?.inputClosed()
         case .lingering, .closed: break

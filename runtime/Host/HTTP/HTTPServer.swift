@@ -4,6 +4,7 @@ public import Logging
 internal import NIOCore
 internal import NIOPosix
 public import ServiceLifecycle
+internal import Synchronization
 
 /// The HTTP server: listens, serves the functions' routes and the host's own, and drains at shutdown.
 ///
@@ -12,8 +13,14 @@ public import ServiceLifecycle
 /// there is an elsewhere. What has not ended after ``HTTPServerOptions/drainTimeout`` is cancelled and logged. When the
 /// task is cancelled, that happens at once.
 public final class HTTPServer: Service {
+    private struct Served {
+        var router: Router<Endpoint>
+        var states: [NIOLoopBound<LoopState>] = []
+    }
+
     private let core: ServerCore
-    private let router: Router<Endpoint>
+    private let hostRoutes: [HostRoute]
+    private let served: Mutex<Served>
     private let loops: LoopExecutors
     private let onListening: @Sendable ([ListenAddress]) -> Void
 
@@ -26,15 +33,17 @@ public final class HTTPServer: Service {
     ///   - health: What `/health` asks; `nil` for a server without `/health`.
     ///   - pool: The pool whose lost threads turn readiness 503.
     ///   - loops: The loops that serve connections.
+    ///   - observe: Told of every request that a function, or nothing, answers.
     ///   - logger: For the access log and for what goes wrong.
     ///   - onListening: Told once where the server listens, with the ports that the system chose.
     /// - Throws: ``RouteConflict`` when two routes are equal.
     public init(
         options: HTTPServerOptions = HTTPServerOptions(), functions: [FunctionRunner], hostRoutes: [HostRoute] = [],
-        health: HealthMonitor?, pool: HandlerPool, loops: LoopExecutors, logger: Logger,
+        health: HealthMonitor?, pool: HandlerPool, loops: LoopExecutors,
+        observe: InvocationReport.Observer? = nil, logger: Logger,
         onListening: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
     ) throws(RouteConflict) {
-        let core = ServerCore(options: options, logger: logger)
+        let core = ServerCore(options: options, logger: logger, observe: observe)
         let healthRoutes = health.map { health in
             HealthRoutes.make(health, logger: logger) {
                 if core.isDraining { return ("draining", "The process is shutting down.") }
@@ -45,7 +54,46 @@ public final class HTTPServer: Service {
         self.core = core
         self.loops = loops
         self.onListening = onListening
-        router = try Router(functions: functions, hostRoutes: (healthRoutes ?? []) + hostRoutes)
+        self.hostRoutes = (healthRoutes ?? []) + hostRoutes
+        served = Mutex(Served(router: try Router(functions: functions, hostRoutes: self.hostRoutes)))
+    }
+
+    /// Serves other functions from now on, without a request being lost: one whose head has been read goes on to the
+    /// function that it led to then, also while it waits for a place; the next one of the same connection finds the new
+    /// functions. On each loop that happens in one step.
+    ///
+    /// - Parameter functions: All functions; those without a route are passed over.
+    /// - Throws: ``RouteConflict`` when two routes are equal; then nothing has changed.
+    public func replace(functions: [FunctionRunner]) async throws(RouteConflict) {
+        let router = try Router(functions: functions, hostRoutes: hostRoutes)
+        served.withLock { $0.router = router }
+        await install()
+    }
+
+    /// Has other limits and times hold from now on. Addresses and backlog are those of the start; the limits of heads
+    /// hold for new connections.
+    public func replace(options: HTTPServerOptions) async {
+        core.options = options
+        await install()
+    }
+
+    /// Gives each loop what holds now.
+    private func install() async {
+        let states = served.withLock { $0.states }
+        let steps = states.map { state in
+            state.eventLoop.submit { [self] in
+                // Asked for here, so that of two changes at once the newer one stays.
+                state.value.router = served.withLock { $0.router }
+                state.value.options = core.options
+            }
+        }
+        for step in steps {
+            do {
+                try await step.get()
+            } catch {
+                core.logger.debug("a loop has ended", metadata: ["error": "\(error)"])
+            }
+        }
     }
 
     /// Listens and serves until shutdown.
@@ -54,11 +102,15 @@ public final class HTTPServer: Service {
     public func run() async throws {
         var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
         for executor in loops.all {
-            let router = router
+            let (router, options) = (served.withLock { $0.router }, core.options)
             states[ObjectIdentifier(executor.eventLoop)] = try await executor.eventLoop.submit {
-                NIOLoopBound(LoopState(executor, router: router), eventLoop: executor.eventLoop)
+                NIOLoopBound(LoopState(executor, router: router, options: options), eventLoop: executor.eventLoop)
             }.get()
         }
+        let all = Array(states.values)
+        served.withLock { $0.states = all }
+        // What was replaced meanwhile.
+        await install()
         let listeners = try await listen(states)
         onListening(listeners.compactMap { ListenAddress($0.localAddress) })
         let grace: Duration
@@ -69,7 +121,7 @@ public final class HTTPServer: Service {
             // Cancelled: there is no time for a graceful end.
             grace = .zero
         }
-        await stop(listeners, Array(states.values), grace: grace)
+        await stop(listeners, all, grace: grace)
     }
 
     private func listen(_ states: [ObjectIdentifier: NIOLoopBound<LoopState>]) async throws -> [any Channel] {

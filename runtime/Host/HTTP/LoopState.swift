@@ -10,14 +10,16 @@ final class LoopState {
     let sendTurns: SendTurns
     var requestIDs = RequestIDGenerator()
     var router: Router<Endpoint>
+    var options: HTTPServerOptions
     private var scratch = ByteBuffer()
 
     /// Larger than this, the buffer for answers is not kept.
     private static let keptScratchBytes = 65_536
 
-    init(_ executor: LoopExecutor, router: Router<Endpoint>) {
+    init(_ executor: LoopExecutor, router: Router<Endpoint>, options: HTTPServerOptions) {
         self.executor = executor
         self.router = router
+        self.options = options
         timers = TimerWheel(executor.eventLoop)
         sendTurns = SendTurns(executor.eventLoop)
     }

@@ -106,7 +106,7 @@ extension SendingUser {
     func watchSlowClient() {
         guard stallsAt == .distantFuture else { return }
         takenBytes = takenNow
-        stallsAt = .now() + TimeAmount(connection.server.options.writePauseTimeout)
+        stallsAt = .now() + TimeAmount(connection.loop.options.writePauseTimeout)
         setDeadline()
     }
 }

@@ -4,16 +4,25 @@ internal import Synchronization
 
 /// What all connections of a server share.
 final class ServerCore: Sendable {
-    let options: HTTPServerOptions
     let logger: Logger
+    /// Told of every request that a function, or nothing, answers.
+    let observe: InvocationReport.Observer?
+    private let current: Mutex<HTTPServerOptions>
     private let draining = Atomic(false)
     private let connectionCount = Atomic(0)
     private let freedMemory = FreedMemory()
     private let emptied = Mutex<OneShot<Bool>?>(nil)
 
-    init(options: HTTPServerOptions, logger: Logger) {
-        self.options = options
+    init(options: HTTPServerOptions, logger: Logger, observe: InvocationReport.Observer?) {
+        current = Mutex(options)
         self.logger = logger
+        self.observe = observe
+    }
+
+    /// The options that hold now. Connections read those of their loop.
+    var options: HTTPServerOptions {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
     }
 
     /// Whether the server is shutting down: each connection ends with its next answer.

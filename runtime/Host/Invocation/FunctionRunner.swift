@@ -1,6 +1,7 @@
 public import FunctionKit
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 
 /// Runs one function within its limits: how many at once, how many wait, how long each may take, and where.
 public final class FunctionRunner: Sendable {
@@ -8,12 +9,35 @@ public final class FunctionRunner: Sendable {
     public let function: LoadedFunction
     let gate: ConcurrencyGate
     private let services: InvocationServices
+    private let isUncalled: Atomic<Bool>
 
     /// Makes the runner; one for each function of the process.
-    public init(_ function: LoadedFunction, services: InvocationServices) {
+    ///
+    /// - Parameters:
+    ///   - function: The function.
+    ///   - services: What all invocations share.
+    ///   - earlier: The runner of the function's version before this one, whose places it shares: what runs there counts
+    ///     until it ends.
+    ///   - isCold: Whether the first invocation is the first one of the module in this process.
+    public init(
+        _ function: LoadedFunction, services: InvocationServices, after earlier: FunctionRunner? = nil,
+        isCold: Bool = true
+    ) {
         self.function = function
         self.services = services
-        gate = ConcurrencyGate(limit: function.manifest.concurrency, queueLimit: function.manifest.queueLimit)
+        isUncalled = Atomic(isCold)
+        let (limit, queueLimit) = (function.manifest.concurrency, function.manifest.queueLimit)
+        gate =
+            if let earlier {
+                ConcurrencyGate(after: earlier.gate, limit: limit, queueLimit: queueLimit)
+            } else {
+                ConcurrencyGate(limit: limit, queueLimit: queueLimit)
+            }
+    }
+
+    /// Whether the invocation that asks is the first one of a module in this process.
+    func takeCold() -> Bool {
+        isUncalled.load(ordering: .relaxed) && isUncalled.exchange(false, ordering: .relaxed)
     }
 
     /// How many invocations run, and how many wait. One whose time has ended runs until its handler returns.
@@ -24,15 +48,29 @@ public final class FunctionRunner: Sendable {
     ///
     /// - Parameter limit: The longest wait, for handlers that heed no cancellation.
     /// - Returns: Whether all have ended.
+    /// - Cancellation: ends the wait.
     public func waitUntilIdle(atMost limit: Duration) async -> Bool {
         let isIdle = OneShot<Bool>()
         let timer = services.loops.executor(for: function.name).eventLoop.scheduleTask(in: TimeAmount(limit)) {
             _ = isIdle.set(false)
         }
         gate.whenEmpty { isIdle.set(true) }
-        let result = await isIdle.value()
+        let result = await withTaskCancellationHandler {
+            await isIdle.value()
+        } onCancel: {
+            isIdle.set(false)
+        }
         timer.cancel()
         return result
+    }
+
+    /// Gives up what still runs of a version that was replaced: its places go to the version after it.
+    func writeOff() {
+        let count = gate.writeOff()
+        guard count > 0 else { return }
+        services.logger.warning(
+            "invocations of a replaced version go on past their timeout",
+            metadata: ["function": "\(function.name)", "count": "\(count)"])
     }
 
     /// Runs one invocation of a queue's handler, waiting for a slot in order of arrival.
@@ -59,10 +97,38 @@ public final class FunctionRunner: Sendable {
         _ body: @escaping @Sendable (Context) async throws -> Output
     ) async throws(InvocationError) -> Output {
         let timeout = timeout ?? function.manifest.timeout
-        let deadline = ContinuousClock.now + timeout
+        let calledAt = ContinuousClock.now
+        let deadline = calledAt + timeout
         let loop = services.loops.executor(for: requestID)
-        try await enter(deadline: deadline, loop: loop.eventLoop)
+        var begunAt: ContinuousClock.Instant?
+        var isCold: Bool?
+        let result: Result<Output, InvocationError>
+        do throws(InvocationError) {
+            try await enter(deadline: deadline, loop: loop.eventLoop)
+            begunAt = .now
+            isCold = takeCold()
+            result = await invoke(
+                requestID: requestID, deadline: deadline, loop: loop, attempt: attempt, traceParent: traceParent,
+                reportProgress: reportProgress, outlived: outlived, body)
+        } catch {
+            result = .failure(error)
+        }
+        if let observe = services.observe {
+            let now = ContinuousClock.now
+            observe(
+                InvocationReport(
+                    function: function.name, requestID: requestID, outcome: .init(result), attempt: attempt,
+                    waited: (begunAt ?? now) - calledAt, ran: now - (begunAt ?? now), isCold: isCold))
+        }
+        return try result.get()
+    }
 
+    /// Calls the handler of an invocation that has its slot.
+    private func invoke<Output: Sendable>(
+        requestID: String, deadline: ContinuousClock.Instant, loop: LoopExecutor, attempt: Int, traceParent: String?,
+        reportProgress: (@Sendable (String) async throws -> Void)?, outlived: @escaping @Sendable (Bool) -> Void,
+        _ body: @escaping @Sendable (Context) async throws -> Output
+    ) async -> Result<Output, InvocationError> {
         let context = makeContext(
             requestID: requestID, deadline: deadline, attempt: attempt, traceParent: traceParent,
             reportProgress: reportProgress)
@@ -94,7 +160,7 @@ public final class FunctionRunner: Sendable {
             giveUp(.cancelled)
         }
         timer.cancel()
-        return try result.get()
+        return result
     }
 
     /// A handler that heeds its cancellation has ended by then.
@@ -200,5 +266,18 @@ public final class FunctionRunner: Sendable {
         context.logger.notice(
             "a cancelled invocation has ended", metadata: ["past_deadline": "\(ContinuousClock.now - context.deadline)"]
         )
+    }
+}
+
+extension InvocationReport.Outcome {
+    fileprivate init<Output>(_ result: Result<Output, InvocationError>) {
+        self =
+            switch result {
+            case .success: .completed
+            case .failure(.handler): .failed
+            case .failure(.timedOut): .timedOut
+            case .failure(.cancelled): .cancelled
+            case .failure(.saturated): .saturated
+            }
     }
 }

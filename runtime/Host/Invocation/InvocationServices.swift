@@ -11,12 +11,18 @@ public struct InvocationServices: Sendable {
     public var pool: HandlerPool
     /// The loops for handlers with `"executor": "loop"`; their timers end the others too.
     public var loops: LoopExecutors
+    /// Told of every invocation that is no request; the HTTP server tells of those.
+    public var observe: InvocationReport.Observer?
 
     /// Collects them.
-    public init(logger: Logger, bindings: Bindings, pool: HandlerPool, loops: LoopExecutors) {
+    public init(
+        logger: Logger, bindings: Bindings, pool: HandlerPool, loops: LoopExecutors,
+        observe: InvocationReport.Observer? = nil
+    ) {
         self.logger = logger
         self.bindings = bindings
         self.pool = pool
         self.loops = loops
+        self.observe = observe
     }
 }

@@ -72,17 +72,20 @@ public struct FunctionCatalog: Sendable {
     /// Why a function with this trigger cannot stand beside these, or `nil` when it can.
     func conflict(_ trigger: FunctionManifest.Trigger, of function: String) -> String? {
         guard let claim = Claim(trigger, of: function) else { return nil }
-        if HealthRoutes.paths.contains(where: { RoutePattern.key(method: "GET", path: $0) == claim.key }) {
-            return "\(claim.description) is already that of the host"
-        }
+        if claim.isHosts { return "\(claim.description) is already that of the host" }
         let owner = entries.first { Claim($0.manifest.trigger, of: $0.name)?.key == claim.key }
         return owner.map { "\(claim.description) is already that of \($0.name) (\($0.source.manifestFile))" }
     }
 
     /// What only one function may have.
-    private struct Claim {
+    struct Claim {
         let key: String
         let description: String
+
+        /// Whether the host has that route itself.
+        var isHosts: Bool {
+            HealthRoutes.paths.contains { RoutePattern.key(method: "GET", path: $0) == key }
+        }
 
         init?(_ trigger: FunctionManifest.Trigger, of function: String) {
             switch trigger {

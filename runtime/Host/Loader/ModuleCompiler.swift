@@ -19,16 +19,19 @@ struct ModuleCompiler: Sendable {
     let identity: BuildIdentity
     let store: ModuleStore
     private let cacheFolder: String
+    private let isQuick: Bool
     /// Finds the path of `swiftc`, or `nil` where there is none; asked only when there is something to compile.
     private let locateCompiler: @Sendable () -> String?
 
     init(
-        sdk: FunctionSDK, identity: BuildIdentity, dataFolder: String, locateCompiler: @escaping @Sendable () -> String?
+        sdk: FunctionSDK, identity: BuildIdentity, dataFolder: String, isQuick: Bool,
+        locateCompiler: @escaping @Sendable () -> String?
     ) {
         self.sdk = sdk
         self.identity = identity
         self.locateCompiler = locateCompiler
-        store = ModuleStore(dataFolder: dataFolder)
+        self.isQuick = isQuick
+        store = ModuleStore(dataFolder: dataFolder, isQuick: isQuick)
         cacheFolder = "\(dataFolder)/module-cache"
     }
 
@@ -69,11 +72,11 @@ struct ModuleCompiler: Sendable {
     }
 
     /// The flags that shape the code, as those of the host's own modules do.
-    static var codeFlags: [String] {
+    private var codeFlags: [String] {
         #if DEBUG
         let optimization = "-Onone"
         #else
-        let optimization = "-O"
+        let optimization = isQuick ? "-Onone" : "-O"
         #endif
         return [
             optimization, "-swift-version", "6", "-enable-upcoming-feature", "NonisolatedNonsendingByDefault",
@@ -85,7 +88,7 @@ struct ModuleCompiler: Sendable {
     func hash(_ entry: FunctionCatalog.Entry) -> String {
         var digest = Digest()
         digest.add(identity.id)
-        digest.add(Self.codeFlags.joined(separator: " "))
+        digest.add(codeFlags.joined(separator: " "))
         digest.add(entry.name)
         digest.add(HandlerFinder.Kind(entry.manifest.trigger).rawValue)
         digest.add(entry.manifest.handler ?? "")
@@ -154,7 +157,7 @@ struct ModuleCompiler: Sendable {
             "-I", sdk.modulesFolder, "-Xlinker", "--build-id=0x\(identity.id)",
             "-Xcc", "-fmodule-map-file=\(try systemModuleMap(in: cache))",
         ]
-        arguments += Self.codeFlags
+        arguments += codeFlags
         for map in sdk.moduleMaps { arguments += ["-Xcc", "-fmodule-map-file=\(map)"] }
         return arguments + entry.source.files.map(\.path) + [glueFile]
     }

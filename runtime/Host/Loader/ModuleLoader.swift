@@ -43,7 +43,7 @@ struct ModuleLoader: Sendable {
                     run "ferry build \(entry.name)"
                     """)
         }
-        return LoadedFunction(name: entry.name, manifest: entry.manifest, handler: handler)
+        return LoadedFunction(name: entry.name, manifest: entry.manifest, handler: handler, module: path)
     }
 
     private func checkBuildID(of path: String, function: String) throws(FileProblem) {

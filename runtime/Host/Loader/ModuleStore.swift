@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// The folder of compiled modules: `<data>/modules/<function>-<hash>.so`.
+/// The folder of compiled modules: `<data>/modules/<function>-<hash>.so`; those of a quick build, which are not optimised,
+/// lie in `<data>/modules-dev`, so that neither kind pushes the other out.
 ///
 /// A file is written elsewhere and renamed, never changed, and its name holds the digest of all that went into it. So two
 /// processes may build at once, and a file that is mapped stays as it is.
@@ -13,7 +14,14 @@ struct ModuleStore: Sendable {
 
     let folder: String
 
-    init(dataFolder: String) { folder = "\(dataFolder)/modules" }
+    init(dataFolder: String, isQuick: Bool = false) {
+        #if DEBUG
+        // Nothing is optimised here, so there is one kind.
+        folder = "\(dataFolder)/modules"
+        #else
+        folder = isQuick ? "\(dataFolder)/modules-dev" : "\(dataFolder)/modules"
+        #endif
+    }
 
     func path(_ function: String, hash: String) -> String { "\(folder)/\(function)-\(hash).so" }
 

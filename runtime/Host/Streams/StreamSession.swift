@@ -54,7 +54,7 @@ final class StreamSession: SendingUser {
         self.exchange = exchange
     }
 
-    private var options: HTTPServerOptions { connection.server.options }
+    private var options: HTTPServerOptions { connection.loop.options }
 
     // MARK: - What the handler does
 

@@ -1,6 +1,7 @@
 internal import BullQueue
 internal import FunctionKit
 public import Logging
+public import NIOCore
 public import RedisClient
 public import ServiceLifecycle
 
@@ -18,9 +19,14 @@ public struct EventTrigger: Service, CustomStringConvertible {
     ///   - runner: Runs the function within its limits.
     ///   - settings: The queues' prefix.
     ///   - client: Redis; closed by the caller, after the trigger has ended.
+    ///   - timer: Times the grace.
+    ///   - grace: The time that the event being handled has at shutdown.
     ///   - logger: Gets failures of the handler.
     /// - Throws: `BullError` when the queue's name is not valid.
-    public init?(_ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, logger: Logger) throws {
+    public init?(
+        _ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, timer: any EventLoop,
+        grace: Duration, logger: Logger
+    ) throws {
         let manifest = runner.function.manifest
         guard case .queue(let queue, let moment) = manifest.trigger, let kind = EventTrigger.kind(moment),
             case .event(let handler) = runner.function.handler
@@ -32,11 +38,19 @@ public struct EventTrigger: Service, CustomStringConvertible {
             queue: queue, prefix: settings.prefix, group: "ferry-\(runner.function.name)", kinds: [kind],
             options: options, client: client, logger: logger
         ) { event in
-            try await runner.run(requestID: event.jobID) { context in try await handler(event, context) }
+            // Owner: this call, which waits for it. The reader's end comes first to it as time to end.
+            let handling = Task {
+                try await runner.run(requestID: event.jobID) { context in try await handler(event, context) }
+            }
+            try await withTaskCancellationHandler {
+                try await handling.value
+            } onCancel: {
+                timer.scheduleTask(in: TimeAmount(grace)) { handling.cancel() }
+            }
         }
     }
 
-    /// Reads until shutdown; the event being handled is the last one.
+    /// Reads until shutdown; the event being handled is the last one, and has its grace time.
     public func run() async throws {
         try await cancelWhenGracefulShutdown { try await reader.run() }
     }

@@ -10,8 +10,12 @@ internal import Synchronization
 public final class Queues: QueueProvider {
     private let client: RedisClient
     private let prefix: String
-    private let policies: [String: BullProducer.Policy]
-    private let producers = Mutex<[String: BullProducer]>([:])
+    private struct State {
+        var policies: [String: BullProducer.Policy]
+        var producers: [String: BullProducer] = [:]
+    }
+
+    private let state: Mutex<State>
 
     /// Makes the queues; nothing is sent before the first job.
     ///
@@ -22,6 +26,17 @@ public final class Queues: QueueProvider {
     public init(client: RedisClient, prefix: String, manifests: [String: FunctionManifest]) {
         self.client = client
         self.prefix = prefix
+        state = Mutex(State(policies: Queues.policies(manifests)))
+    }
+
+    /// Adds jobs as other manifests say from now on.
+    ///
+    /// - Parameter manifests: The manifests of all functions by name.
+    public func replace(manifests: [String: FunctionManifest]) {
+        state.withLock { $0 = State(policies: Queues.policies(manifests)) }
+    }
+
+    private static func policies(_ manifests: [String: FunctionManifest]) -> [String: BullProducer.Policy] {
         var policies: [String: BullProducer.Policy] = [:]
         for manifest in manifests.values {
             guard case .queue(let name, .process) = manifest.trigger else { continue }
@@ -31,16 +46,16 @@ public final class Queues: QueueProvider {
                     manifest.retry.isExponential ? .exponential : .fixed, delay: manifest.retry.delay,
                     jitter: manifest.retry.jitter))
         }
-        self.policies = policies
+        return policies
     }
 
     /// The queue of that name; see `QueueProvider`.
     public func queue(_ name: String) throws -> any JobQueue {
-        try producers.withLock { producers in
-            if let producer = producers[name] { return producer }
+        try state.withLock { state in
+            if let producer = state.producers[name] { return producer }
             let producer = try BullProducer(
-                queue: name, prefix: prefix, client: client, policy: policies[name] ?? BullProducer.Policy())
-            producers[name] = producer
+                queue: name, prefix: prefix, client: client, policy: state.policies[name] ?? BullProducer.Policy())
+            state.producers[name] = producer
             return producer
         }
     }

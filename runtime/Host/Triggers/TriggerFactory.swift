@@ -43,6 +43,7 @@ public struct TriggerFactory: Sendable {
         {
             return trigger
         }
-        return try EventTrigger(runner, settings: settings, client: client, logger: logger)
+        return try EventTrigger(
+            runner, settings: settings, client: client, timer: lockLoop, grace: grace, logger: logger)
     }
 }

@@ -95,7 +95,7 @@ final class WebSocketSession: SendingUser {
         encoder = WebSocketEncoder(deflate, store: store)
     }
 
-    var options: HTTPServerOptions { connection.server.options }
+    var options: HTTPServerOptions { connection.loop.options }
 
     // MARK: - What the handler does
 
