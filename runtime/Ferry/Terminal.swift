@@ -13,13 +13,15 @@ struct Terminal {
 
     private let descriptor: CInt
     let hasColours: Bool
+    let isTerminal: Bool
 
     static let output = Terminal(descriptor: 1)
     static let errors = Terminal(descriptor: 2)
 
     private init(descriptor: CInt) {
         self.descriptor = descriptor
-        hasColours = isatty(descriptor) == 1 && getenv("NO_COLOR") == nil
+        isTerminal = isatty(descriptor) == 1
+        hasColours = isTerminal && getenv("NO_COLOR") == nil
     }
 
     /// Writes a line at once; a reader that went away is no error.
@@ -58,6 +60,11 @@ struct Terminal {
 
     func coloured(_ text: String, _ colour: Colour) -> String {
         hasColours ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text
+    }
+
+    /// A URL that terminals open at a click (OSC 8), where it is one.
+    func link(_ url: String) -> String {
+        isTerminal ? "\u{1B}]8;;\(url)\u{1B}\\\(url)\u{1B}]8;;\u{1B}\\" : url
     }
 
     /// Writes a problem as compilers do: place, reason, and the line of the source with a caret.

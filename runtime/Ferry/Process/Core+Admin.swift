@@ -7,7 +7,9 @@ extension Core {
     ///
     /// Hosts may share a data folder; the first one has its socket, and the others go without unless the configuration
     /// gives each its own address.
-    func makeAdmin(_ deployment: Deployment, pool: HandlerPool, loops: LoopExecutors) throws -> HTTPServer? {
+    func makeAdmin(
+        _ deployment: Deployment, pool: HandlerPool, loops: LoopExecutors
+    ) throws -> (server: HTTPServer, address: ListenAddress)? {
         let address: ListenAddress
         let isConfigured: Bool
         switch configuration.admin.listen {
@@ -36,7 +38,7 @@ extension Core {
         settings.hasPrivateSockets = true
         settings.cors = CORSPolicy()
         settings.trustedProxies = TrustedProxies()
-        return try HTTPServer(
+        let server = try HTTPServer(
             options: settings, functions: [], hostRoutes: AdminRoutes.make({ deployment.runners }, token: token),
             health: nil,
             pool: pool, loops: loops, logger: logger
@@ -44,5 +46,6 @@ extension Core {
             guard isConfigured else { return }
             for address in addresses { LogOutput.announce("admin on \(address.url)") }
         }
+        return (server, address)
     }
 }

@@ -72,7 +72,8 @@ struct Core: Service {
             announce.finish()
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: deployment)]
-        if let admin = try makeAdmin(deployment, pool: pool, loops: loops) { services.append(.init(service: admin)) }
+        let admin = try makeAdmin(deployment, pool: pool, loops: loops)
+        if let admin { services.append(.init(service: admin.server)) }
         services.append(.init(service: server))
         if let companion {
             let (localS3, configuration, dataFolder) = (localS3, configuration, options.dataFolder)
@@ -85,7 +86,7 @@ struct Core: Service {
                         try await companion(
                             HostProcess.Running(
                                 addresses: addresses, localS3: localS3, configuration: configuration,
-                                dataFolder: dataFolder, live: live))
+                                dataFolder: dataFolder, admin: admin?.address, live: live))
                     }, successTerminationBehavior: .gracefullyShutdownGroup,
                     failureTerminationBehavior: .gracefullyShutdownGroup))
         }

@@ -46,6 +46,8 @@ struct HostProcess {
         let localS3: LocalS3?
         let configuration: Configuration
         let dataFolder: String
+        /// Where the admin listener is, unless the system has chosen its port.
+        let admin: ListenAddress?
         /// What can be changed.
         let live: LiveHost
     }

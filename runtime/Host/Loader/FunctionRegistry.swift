@@ -37,6 +37,15 @@ public struct FunctionRegistry: Sendable {
             manifests ?? Dictionary(functions.map { ($0.name, $0.manifest) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The registry without a function whose trigger cannot be made.
+    public func refusing(_ refusal: Deployment.Refusal) -> FunctionRegistry {
+        let problem = FileProblem(file: manifestFile(of: refusal.function), reason: "\(refusal.reason)")
+        return FunctionRegistry(
+            functions: functions.filter { $0.name != refusal.function },
+            problems: problems + [FunctionProblem(function: refusal.function, problem: problem)],
+            manifests: manifests.filter { $0.key != refusal.function }, folder: folder)
+    }
+
     /// The path of a function's manifest.
     func manifestFile(of function: String) -> String { "\(folder)/\(function)/function.json" }
 
