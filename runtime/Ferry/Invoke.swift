@@ -12,7 +12,7 @@ struct Invoke: AsyncParsableCommand {
             docs/functions.md); without it the first of the function's fixtures/*.json is taken, or an empty one.
 
             Prints the answer on standard output, status and time on standard error. The exit status is 0 for an \
-            answer of 2xx or a job that completed, 1 for a failure.
+            answer of 2xx, a job that completed or a socket that closed with 1000, 1 for a failure.
 
             Examples:
               ferry invoke hello -d '{"parameters":{"name":"Ada"}}'
@@ -131,9 +131,13 @@ struct Invoke: AsyncParsableCommand {
         } else {
             LogOutput.announce(answer.text(isPretty: true))
         }
-        let line = status.map(String.init) ?? outcome ?? "no outcome"
+        var line = status.map(String.init) ?? outcome ?? "no outcome"
+        if let code = answer["closeCode"]?.integer { line += ", closed with \(code)" }
         LogOutput.write("\(line)  \(Int(time / .milliseconds(1))) ms\n", to: STDERR_FILENO)
-        guard outcome == "completed" || status.map((200..<300).contains) == true else { throw ExitCode.failure }
+        let isOrderly = status == 101 && answer["closeCode"]?.integer == 1000
+        guard outcome == "completed" || isOrderly || status.map((200..<300).contains) == true else {
+            throw ExitCode.failure
+        }
     }
 }
 
