@@ -38,7 +38,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tool") / "functions"
     for name, trigger in KINDS.items():
         output = ferry("new", name, *trigger, "--functions", folder)
-        assert f"{folder}/{name}/function.json" in output and f"ferry build {name}" in output
+        assert f"{folder}/{name}/function.json" in output and f"ferry test {name}" in output
     return folder, folder.parent / "data"
 
 

@@ -93,19 +93,14 @@ struct Invoke: AsyncParsableCommand {
 
     /// What the function is called with: the data or a fixture, with what the options say over it.
     private func invocation() throws -> PositionedJSON {
-        var (text, source) = ("{}", "-d")
-        if let data {
-            text = try Payload.read(data)
-        } else if let fixture = Fixtures.first(of: name, in: folders.functionsFolder) {
-            (text, source) = (try Payload.file(fixture), fixture)
-        }
         let json: PositionedJSON
-        do {
-            json = try PositionedJSON.parse(Array(text.utf8))
-        } catch {
-            throw CommandFailure("\(source): \(error)")
+        if let data {
+            json = try Fixtures.parse(try Payload.read(data), named: "-d")
+        } else if let fixture = Fixtures.all(of: name, in: folders.functionsFolder).first {
+            json = try Fixtures.read(fixture)
+        } else {
+            json = try Fixtures.parse("{}", named: "-d")
         }
-        guard json.members != nil else { throw CommandFailure("\(source): must be an object, not \(json.kind)") }
         var result = json
         if let event { result = result.setting("kind", .string(event)) }
         if let attempt { result = result.setting("attempt", .number("\(attempt)")) }

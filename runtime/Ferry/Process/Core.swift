@@ -41,7 +41,8 @@ struct Core: Service {
         let queueGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         cleanup.add { try? await queueGroup.shutdownGracefully() }
         async let loading = FunctionRegistry.load(
-            folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder, logger: logger)
+            folder: options.functionsFolder, only: options.only,
+            dataFolder: options.modulesFolder ?? options.dataFolder, logger: logger)
         var redisConfiguration = try naming("redis.url") { try RedisConfiguration(url: redisURL) }
         redisConfiguration.commandTimeout = configuration.redis.commandTimeout
         let redis = RedisClient(redisConfiguration, group: group, logger: logger)
@@ -57,7 +58,8 @@ struct Core: Service {
         let objects = try await makeObjectStore()
         cleanup.add { try? await objects.shutdown() }
         let registry = try await loading
-        report(registry)
+        let isPrivate = options.isPrivate
+        if !isPrivate { report(registry) }
 
         var settings = Settings()
         settings[DownloadsConfiguration.self] = configuration.downloads
@@ -87,12 +89,12 @@ struct Core: Service {
         let server = try HTTPServer(
             options: configuration.http, functions: runners, health: health, pool: pool, loops: loops, logger: logger
         ) { addresses in
-            for address in addresses { LogOutput.announce("listening on \(address.url)") }
+            for address in addresses where !isPrivate { LogOutput.announce("listening on \(address.url)") }
             announce.yield(addresses)
             announce.finish()
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
-        for runner in runners {
+        for runner in runners where !isPrivate {
             if let trigger = try QueueTrigger(
                 runner, settings: configuration.queue, client: queueRedis, lockLoop: queueGroup.next(),
                 grace: configuration.http.drainTimeout, logger: logger)
