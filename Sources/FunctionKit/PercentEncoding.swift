@@ -1,5 +1,25 @@
-/// Percent-decoding (RFC 3986 section 2.1) of path segments and query parts.
+/// Percent-encoding (RFC 3986 section 2.1) of path segments and query parts.
 public enum PercentEncoding {
+    /// Encodes everything but the unreserved characters: letters and digits of ASCII, `-`, `.`, `_` and `~`.
+    ///
+    /// - Parameters:
+    ///   - text: The text; its UTF-8 is encoded.
+    ///   - kept: Further ASCII characters that stay as they are.
+    /// - Returns: The text as it is sent.
+    public static func encode(_ text: some StringProtocol, keeping kept: StaticString = "") -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var encoded: [UInt8] = []
+        encoded.reserveCapacity(text.utf8.count)
+        for byte in text.utf8 {
+            if isUnreserved(byte) || kept.withUTF8Buffer({ $0.contains(byte) }) {
+                encoded.append(byte)
+            } else {
+                encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: encoded, as: UTF8.self)
+    }
+
     /// Decodes once.
     ///
     /// - Parameters:
@@ -26,6 +46,16 @@ public enum PercentEncoding {
             }
         }
         return String(validating: decoded, as: UTF8.self)
+    }
+
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "~"):
+            true
+        default: false
+        }
     }
 
     private static func nibble(_ byte: UInt8) -> UInt8? {

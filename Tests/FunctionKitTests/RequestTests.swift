@@ -32,6 +32,15 @@ import Testing
     func decodesEscapesOnceAndRefusesWrongOnes(text: String, expected: String?) {
         #expect(PercentEncoding.decode(text) == expected)
     }
+
+    @Test(arguments: [
+        ("aZ09-._~", "aZ09-._~"), ("a b/c", "a%20b%2Fc"), ("€", "%E2%82%AC"), ("+&=%", "%2B%26%3D%25"), ("", ""),
+    ])
+    func `what is not unreserved is escaped, and comes back`(text: String, encoded: String) {
+        #expect(PercentEncoding.encode(text) == encoded)
+        #expect(PercentEncoding.decode(encoded) == text)
+        #expect(PercentEncoding.encode(text, keeping: "/ ").contains("%2F") == false)
+    }
 }
 
 @Suite struct TimestampTests {

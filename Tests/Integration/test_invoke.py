@@ -73,6 +73,19 @@ struct Work: QueueFunction {
     }
 }""",
     ),
+    "chat": (
+        {"websocket": "/chat/:room"},
+        """struct Chat: WebSocketFunction {
+    func handle(_ request: Request, _ upgrade: WebSocketUpgrade, _ context: Context) async throws {
+        if request.parameter("room") == "closed" { throw HTTPError(.forbidden, message: "Not here.") }
+        let socket = try await upgrade.accept()
+        for try await message in socket {
+            if message.string == "bye" { return await socket.close(WebSocketCloseCode(rawValue: 4001), reason: "bye") }
+            try await socket.send(message)
+        }
+    }
+}""",
+    ),
 }
 
 
@@ -158,6 +171,22 @@ def test_each_kind_by_http(site):
     assert [event["data"] for event in answer["events"]] == ["1", "2", "3"] and answer["ended"] == "limit"
     status, answer = call("clock", {"limit": 100})
     assert len(answer["events"]) == 50 and answer["ended"] == "returned"
+
+
+def test_a_socket_is_called_by_hand(site):
+    call = lambda body: admin(site, "POST", "/admin/functions/chat", body)  # noqa: E731
+    room = {"parameters": {"room": "a"}}
+    assert call({**room, "messages": ["one", {"two": 2}]}) == (200, {
+        "status": 101, "messages": ["one", '{"two":2}'], "closeCode": 1000, "ended": "messages"})
+    assert call({**room, "messages": ["one", "bye", "late"]}) == (200, {
+        "status": 101, "messages": ["one"], "closeCode": 4001, "closeReason": "bye", "ended": "closed"})
+    status, answer = call({"parameters": {"room": "closed"}})
+    assert (status, answer["status"]) == (200, 403) and "Not here." in answer["body"]
+    done = ferry(site, "chat", "-d", json.dumps({**room, "messages": ["x"]}))
+    assert done.returncode == 0 and done.stderr.startswith("101, closed with 1000  ")
+    assert json.loads(done.stdout)["messages"] == ["x"]
+    assert ferry(site, "chat", "-d", json.dumps({**room, "messages": ["bye"]})).returncode == 1
+    assert ferry(site, "chat", "--path", "/chat/closed", "-d", "{}").returncode == 1
 
 
 def test_wrong_input_is_told_whole(site):

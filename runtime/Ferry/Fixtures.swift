@@ -1,21 +1,44 @@
 import Glibc
+import Host
 
 /// The fixtures of functions: `functions/NAME/fixtures/*.json`.
 enum Fixtures {
-    /// The path of a function's first fixture in the order of names; `nil` when there is none.
-    static func first(of function: String, in functionsFolder: String) -> String? {
-        let folder = "\(functionsFolder)/\(function)/fixtures"
-        guard let directory = opendir(folder) else { return nil }
+    /// The paths of a function's fixtures in the order of their names.
+    static func all(of function: String, in functionsFolder: String) -> [String] {
+        let folder = folder(of: function, in: functionsFolder)
+        guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
-        var first: String?
+        var names: [String] = []
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            guard name.hasSuffix(".json"), !name.hasPrefix(".") else { continue }
-            if let known = first, known <= name { continue }
-            first = name
+            if name.hasSuffix(".json"), !name.hasPrefix(".") { names.append(name) }
         }
-        return first.map { "\(folder)/\($0)" }
+        return names.sorted().map { "\(folder)/\($0)" }
+    }
+
+    /// Where a function's fixtures lie.
+    static func folder(of function: String, in functionsFolder: String) -> String {
+        "\(functionsFolder)/\(function)/fixtures"
+    }
+
+    /// Reads a fixture, an object.
+    ///
+    /// - Throws: ``CommandFailure`` with the place of what is wrong.
+    static func read(_ path: String) throws -> PositionedJSON { try parse(try Payload.file(path), named: path) }
+
+    /// Reads the text of a fixture, an object.
+    ///
+    /// - Throws: ``CommandFailure`` with the place of what is wrong.
+    static func parse(_ text: String, named source: String) throws -> PositionedJSON {
+        let json: PositionedJSON
+        do {
+            json = try PositionedJSON.parse(Array(text.utf8))
+        } catch {
+            throw CommandFailure("\(source): \(error)")
+        }
+        guard json.members != nil else { throw CommandFailure("\(source): must be an object, not \(json.kind)") }
+        return json
     }
 }

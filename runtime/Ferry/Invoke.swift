@@ -12,7 +12,7 @@ struct Invoke: AsyncParsableCommand {
             docs/functions.md); without it the first of the function's fixtures/*.json is taken, or an empty one.
 
             Prints the answer on standard output, status and time on standard error. The exit status is 0 for an \
-            answer of 2xx or a job that completed, 1 for a failure.
+            answer of 2xx, a job that completed or a socket that closed with 1000, 1 for a failure.
 
             Examples:
               ferry invoke hello -d '{"parameters":{"name":"Ada"}}'
@@ -93,19 +93,14 @@ struct Invoke: AsyncParsableCommand {
 
     /// What the function is called with: the data or a fixture, with what the options say over it.
     private func invocation() throws -> PositionedJSON {
-        var (text, source) = ("{}", "-d")
-        if let data {
-            text = try Payload.read(data)
-        } else if let fixture = Fixtures.first(of: name, in: folders.functionsFolder) {
-            (text, source) = (try Payload.file(fixture), fixture)
-        }
         let json: PositionedJSON
-        do {
-            json = try PositionedJSON.parse(Array(text.utf8))
-        } catch {
-            throw CommandFailure("\(source): \(error)")
+        if let data {
+            json = try Fixtures.parse(try Payload.read(data), named: "-d")
+        } else if let fixture = Fixtures.all(of: name, in: folders.functionsFolder).first {
+            json = try Fixtures.read(fixture)
+        } else {
+            json = try Fixtures.parse("{}", named: "-d")
         }
-        guard json.members != nil else { throw CommandFailure("\(source): must be an object, not \(json.kind)") }
         var result = json
         if let event { result = result.setting("kind", .string(event)) }
         if let attempt { result = result.setting("attempt", .number("\(attempt)")) }
@@ -131,9 +126,13 @@ struct Invoke: AsyncParsableCommand {
         } else {
             LogOutput.announce(answer.text(isPretty: true))
         }
-        let line = status.map(String.init) ?? outcome ?? "no outcome"
+        var line = status.map(String.init) ?? outcome ?? "no outcome"
+        if let code = answer["closeCode"]?.integer { line += ", closed with \(code)" }
         LogOutput.write("\(line)  \(Int(time / .milliseconds(1))) ms\n", to: STDERR_FILENO)
-        guard outcome == "completed" || status.map((200..<300).contains) == true else { throw ExitCode.failure }
+        let isOrderly = status == 101 && answer["closeCode"]?.integer == 1000
+        guard outcome == "completed" || isOrderly || status.map((200..<300).contains) == true else {
+            throw ExitCode.failure
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import FunctionKit
 import Glibc
 import Host
 import NIOCore
@@ -26,7 +27,7 @@ struct AdminClient {
                         + "\"ferry serve --data \(dataFolder)\" (or make run), or name its admin listener with --target"
                 )
             }
-            base = "http+unix://\(Self.encoded(path))"
+            base = "http+unix://\(PercentEncoding.encode(path))"
             name = path
         } else {
             base = HostAddress(target)?.url ?? target
@@ -88,19 +89,5 @@ struct AdminClient {
                 "\(function): \(response.status.code): \(Terminal.plain(message + details, lines: true))")
         }
         return json
-    }
-
-    private static func encoded(_ path: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in path.utf8 {
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
-                bytes.append(byte)
-            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -69,7 +69,7 @@ struct New: AsyncParsableCommand {
             output.line("")
             output.line("Next:")
             output.line("  ferry validate\(folder)")
-            output.line("  ferry build \(name)\(folder)")
+            output.line("  ferry test \(name)\(folder)")
             output.line("  ferry serve\(folder)")
         }
     }

@@ -37,12 +37,14 @@ struct Core: Service {
 
     private func serve(_ cleanup: inout Cleanup) async throws {
         async let loading = FunctionRegistry.load(
-            folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder,
+            folder: options.functionsFolder, only: options.only,
+            dataFolder: options.modulesFolder ?? options.dataFolder,
             options: options.loading, logger: logger)
         let stores = try await openStores(&cleanup)
         let registry = try await loading
         let plan = ReloadPlan(good: [:], failed: [], registry: registry, isStrict: options.isStrict)
         report(plan)
+        let isPrivate = options.isPrivate
 
         let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: plan.manifests)
         let pool = HandlerPool { [logger] lost in
@@ -67,7 +69,7 @@ struct Core: Service {
             options: configuration.http, functions: deployment.runners, health: health, pool: pool, loops: loops,
             observe: options.observe, logger: logger
         ) { addresses in
-            for address in addresses { LogOutput.announce("listening on \(address.url)") }
+            for address in addresses where !isPrivate { LogOutput.announce("listening on \(address.url)") }
             announce.yield(addresses)
             announce.finish()
         }
@@ -116,12 +118,14 @@ struct Core: Service {
             let triggers = TriggerFactory(
                 settings: configuration.queue, client: stores.queueRedis, lockLoop: lockLoop,
                 grace: configuration.http.drainTimeout, logger: logger)
-            return Deployment.Setup(services: services, decorate: options.decorate) { try triggers.make($0) }
+            return Deployment.Setup(services: services, decorate: options.decorate) { runner in
+                options.isPrivate ? nil : try triggers.make(runner)
+            }
         }
     }
 
     private func report(_ plan: ReloadPlan) {
-        guard options.isReported else { return }
+        guard options.isReported, !options.isPrivate else { return }
         for problem in plan.problems { LogOutput.problem(problem) }
         for function in plan.items.map(\.function) {
             LogOutput.announce("  \(function.name): \(function.manifest.trigger.summary)")

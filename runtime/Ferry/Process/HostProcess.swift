@@ -35,6 +35,11 @@ struct HostProcess {
         var isReported = true
         /// Told of every invocation.
         var observe: InvocationReport.Observer?
+        /// Where compiled modules lie; in the data folder when `nil`.
+        var modulesFolder: String?
+        /// Whether the host is for a command's own calls by hand: on the embedded stores whatever the configuration
+        /// names, reached by its admin socket only, without triggers and announcements.
+        var isPrivate = false
     }
 
     /// What runs beside the host once it listens; when it returns, the host shuts down.
@@ -79,6 +84,7 @@ struct HostProcess {
                 .tcp(host: "127.0.0.1", port: Int(port)), .tcp(host: "::1", port: Int(port)),
             ]
         }
+        if options.isPrivate { configuration.makePrivate(in: options.dataFolder) }
         return configuration
     }
 
@@ -140,5 +146,22 @@ struct HostProcess {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
             throw CommandFailure("the data folder \(path) cannot be made: \(String(cString: strerror(errno)))")
         }
+    }
+}
+
+extension Configuration {
+    /// Leaves out every store and address that others use.
+    fileprivate mutating func makePrivate(in dataFolder: String) {
+        redis.url = nil
+        storage.endpoint = nil
+        storage.publicEndpoint = nil
+        storage.port = 0
+        history.path = nil
+        admin.listen = .automatic
+        admin.token = nil
+        http.addresses = [.unix(path: "\(dataFolder)/http.sock")]
+        http.hasPrivateSockets = true
+        http.drainTimeout = min(http.drainTimeout, .seconds(2))
+        log.level = max(log.level, .warning)
     }
 }

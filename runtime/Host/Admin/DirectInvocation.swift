@@ -25,6 +25,8 @@ struct DirectInvocation: Sendable {
             return try await answer { context in Self.answer(try await handler(request, context)) }
         case (.stream(let request, let limit, let time), .stream(let handler)):
             return try await stream(request, limit: limit, time: time, handler)
+        case (.socket(let request, let script), .webSocket(let handler)):
+            return try await socket(request, script, handler)
         case (.job(let job), .queue(let handler)):
             return try await attempt(job.attempt, of: job.maxAttempts) { try await handler(job, $0) }
         case (.event(let event), .event(let handler)):
@@ -124,7 +126,7 @@ struct DirectInvocation: Sendable {
     }
 
     /// What callers get when no handler's outcome is to be told.
-    private static func status(of error: InvocationError) -> HTTPError {
+    static func status(of error: InvocationError) -> HTTPError {
         switch error {
         case .saturated: ErrorResponse.saturated
         case .timedOut: ErrorResponse.timedOut
@@ -132,7 +134,8 @@ struct DirectInvocation: Sendable {
         }
     }
 
-    private static func answer(_ response: Response) -> Response {
+    /// The answer to a request, as JSON.
+    static func answer(_ response: Response) -> Response {
         var json = JSONWriter(capacity: response.body.readableBytes + 256)
         json.object { json in
             json.key("status")

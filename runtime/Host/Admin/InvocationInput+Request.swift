@@ -74,7 +74,7 @@ extension InvocationInput {
             guard segment.hasPrefix(":") else { return String(segment) }
             let name = String(segment.dropFirst())
             names.insert(name)
-            if let value = parameters[name], !value.isEmpty { return encoded(value) }
+            if let value = parameters[name], !value.isEmpty { return PercentEncoding.encode(value) }
             reader.report(json["parameters"] ?? json, "parameters.\(name)", "is required unless path is given")
             return ""
         }
@@ -82,19 +82,5 @@ extension InvocationInput {
             reader.report(json["parameters"] ?? json, "parameters.\(name)", "is no parameter of \(route)")
         }
         return segments.joined(separator: "/")
-    }
-
-    private static func encoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
-                bytes.append(byte)
-            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -9,13 +9,14 @@ enum InvocationInput: Sendable {
 
     case request(Request)
     case stream(Request, limit: Int, time: Duration)
+    case socket(Request, RecordedSocket.Script)
     case job(QueueJob<String>)
     case event(QueueEvent)
     case tick(ScheduledTick)
 
     /// Reads it for a function; every key has a default.
     ///
-    /// - Throws: `HTTPError` 400 with every problem; 501 for a WebSocket function, which only a socket can call.
+    /// - Throws: `HTTPError` 400 with every problem.
     init(_ body: ByteBuffer, for manifest: FunctionManifest, requestID: String) throws(HTTPError) {
         let json: PositionedJSON
         do {
@@ -35,9 +36,7 @@ enum InvocationInput: Sendable {
                 let time = reader.number(read.object, "seconds", in: 0.01...3600) ?? 5
                 return .stream(read.request, limit: limit, time: .seconds(time))
             }
-        case .webSocket:
-            throw HTTPError(
-                .notImplemented, code: "needs_socket", message: "A WebSocket function is called by a socket only.")
+        case .webSocket(let path): input = Self.socket(json, path, requestID, &reader)
         case .queue(let queue, .process): input = Self.job(json, queue, manifest, requestID, &reader)
         case .queue(let queue, let moment): input = Self.event(json, queue, moment, requestID, &reader)
         case .schedule: input = Self.tick(json, manifest, &reader)

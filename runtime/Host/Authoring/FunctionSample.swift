@@ -70,17 +70,9 @@ public struct FunctionSample: Sendable {
     /// A path that the pattern matches, as it is sent: each parameter has its name as the value.
     static func requestPath(_ pattern: String) -> String {
         pattern.split(separator: "/", omittingEmptySubsequences: false).map { segment in
-            segment.hasPrefix(":") ? String(segment.dropFirst()) : segment.utf8.map(encoded).joined()
+            // What RFC 3986, section 3.3 allows in a segment stays.
+            segment.hasPrefix(":")
+                ? String(segment.dropFirst()) : PercentEncoding.encode(segment, keeping: "!$&'()*+,;=:@")
         }.joined(separator: "/")
-    }
-
-    /// A byte of a segment: as it is where RFC 3986, section 3.3 allows that, else escaped.
-    private static func encoded(_ byte: UInt8) -> String {
-        let character = Character(Unicode.Scalar(byte))
-        if character.isASCII, character.isLetter || character.isNumber || "-._~!$&'()*+,;=:@".contains(character) {
-            return String(character)
-        }
-        let digits = String(byte, radix: 16, uppercase: true)
-        return digits.count == 1 ? "%0\(digits)" : "%\(digits)"
     }
 }

@@ -29,7 +29,7 @@ struct FunctionTemplate {
         case .http: "{ \"status\": 200, \"body\": \"\(answer { $0 })\\n\" }"
         case .sse: #"{ "status": 200, "events": [{ "event": "hello", "data": "1" }] }"#
         case .webSocket: #"{ "status": 101, "messages": ["hello"] }"#
-        case .queue(_, .process): #"{ "result": \#(FunctionSample.body) }"#
+        case .queue(_, .process): #"{ "outcome": "completed", "returnValue": \#(FunctionSample.body) }"#
         case .queue, .schedule: nil
         }
     }

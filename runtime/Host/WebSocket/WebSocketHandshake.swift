@@ -96,7 +96,8 @@ struct WebSocketHandshake: Equatable {
         return isFound
     }
 
-    private static func protocols(_ value: String?) -> [String]? {
+    /// The sub-protocols of a field `Sec-WebSocket-Protocol`; `nil` when it is no list of different tokens.
+    static func protocols(_ value: String?) -> [String]? {
         guard var value else { return [] }
         var protocols: [String] = []
         var isList = true

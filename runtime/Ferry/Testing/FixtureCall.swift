@@ -1,0 +1,35 @@
+import Host
+
+/// A function that is to be called with a fixture.
+struct FixtureCall: Sendable {
+    let function: String
+    /// The fixture's path.
+    let file: String
+    /// Whether what the fixture does not expect is a difference too.
+    var isExact = false
+    /// The places whose differences do not count, with all below them.
+    var ignored: [String] = []
+
+    /// Calls the function and compares the answer; the host holds the function to its timeout.
+    func run(_ client: AdminClient) async -> FixtureResult {
+        do {
+            let fixture = try Fixtures.read(file)
+            let expectation = try Expectation(of: fixture, isExact: isExact)
+            let started = ContinuousClock.now
+            let answer = try await client.invoke(function, fixture.text())
+            let time = ContinuousClock.now - started
+            let differences = expectation.differences(from: answer).filter { difference in
+                !ignored.contains { Self.holds($0, difference.path) }
+            }
+            return FixtureResult(function, file, time: time, differences: differences)
+        } catch {
+            return FixtureResult(function, file, reason: "\(error)")
+        }
+    }
+
+    private static func holds(_ place: String, _ path: String) -> Bool {
+        guard path.hasPrefix(place) else { return false }
+        let rest = path.dropFirst(place.count)
+        return rest.isEmpty || rest.hasPrefix(".") || rest.hasPrefix("[")
+    }
+}
