@@ -36,6 +36,17 @@ public final class ModuleEntry: Sendable {
         }
     }
 
+    /// Wraps a handler of CloudEvents, which behind this is one of requests.
+    public init<Function: CloudEventFunction>(cloudEvents type: Function.Type) {
+        let function = Function()
+        handler = .http { request, context in
+            let mode = try CloudEventMode(request)
+            let event = try CloudEvent.read(request, mode)
+            guard let answer = try await function.handle(event, request, context) else { return Response(.noContent) }
+            return try answer.response(mode)
+        }
+    }
+
     /// Wraps a handler of event streams.
     public init<Function: StreamFunction>(stream type: Function.Type) {
         let function = Function()

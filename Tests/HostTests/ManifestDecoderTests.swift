@@ -25,6 +25,10 @@ import Testing
             #"{"http": "PUT /x", "maxBody": 12}"#,
             FunctionManifest(trigger: .http(method: "PUT", path: "/x"), maxBodyBytes: 12)
         ),
+        (
+            #"{"cloudevents": "PUT /a/:b", "maxBody": 12}"#,
+            FunctionManifest(trigger: .cloudEvents(method: "PUT", path: "/a/:b"), maxBodyBytes: 12)
+        ),
         (#"{"sse": "/a/:b"}"#, FunctionManifest(trigger: .sse(path: "/a/:b"))),
         (
             #"{"sse": "/a", "timeout": "24h", "concurrency": 5, "queueLimit": 2, "executor": "loop"}"#,
@@ -93,7 +97,7 @@ import Testing
         (
             "{}",
             [
-                #"1:1: a trigger is missing: "http": "METHOD /path", "sse": "/path", "websocket": "/path", "#
+                #"1:1: a trigger is missing: "http": "METHOD /path", "cloudevents": "POST /path", "sse": "/path", "websocket": "/path", "#
                     + #""queue": NAME with "on", or "schedule": TIMES"#
             ]
         ),
@@ -138,7 +142,7 @@ import Testing
         (
             #"{"sse": "/x", "maxBody": 1, "maxMessage": 1, "compression": "off", "retry": {}, "on": "process"}"#,
             [
-                #"1:26: maxBody has a meaning only with "http""#,
+                #"1:26: maxBody has a meaning only with "http" or "cloudevents""#,
                 #"1:43: maxMessage has a meaning only with "websocket""#,
                 #"1:61: compression has a meaning only with "websocket""#,
                 #"1:77: retry has a meaning only with "on": "process" or "schedule""#,
@@ -155,12 +159,12 @@ import Testing
                 #"1:35: maxMessage must be a size such as "64KiB" or "1MiB", or a number of bytes, 1…67108864 bytes, "#
                     + #"not "65MiB""#,
                 #"1:59: compression must be one of "off", "message", "context", not "on""#,
-                #"1:76: maxBody has a meaning only with "http""#,
+                #"1:76: maxBody has a meaning only with "http" or "cloudevents""#,
             ]
         ),
         (
             #"{"queue": "q", "on": "failed", "queueLimit": 1}"#,
-            [#"1:46: queueLimit has a meaning only with "http", "sse" or "websocket""#]
+            [#"1:46: queueLimit has a meaning only with "http", "cloudevents", "sse" or "websocket""#]
         ),
         (
             #"{"schedule": "60 * 0 * FOO"}"#,
@@ -176,10 +180,10 @@ import Testing
                 "2:15: schedule is wrong: no month of the pattern has a day of the pattern, so it never comes",
                 #"3:15: timezone must be a time zone of the IANA database, such as "UTC" or "Europe/Berlin", "#
                     + #"not "Mars/Olympus""#,
-                #"4:14: maxBody has a meaning only with "http""#,
+                #"4:14: maxBody has a meaning only with "http" or "cloudevents""#,
             ]
         ),
-        (#"{"schedule": "@daily", "maxBody": 1}"#, [#"1:35: maxBody has a meaning only with "http""#]),
+        (#"{"schedule": "@daily", "maxBody": 1}"#, [#"1:35: maxBody has a meaning only with "http" or "cloudevents""#]),
         (#"{"schedule": 5}"#, ["1:14: schedule must be a string, not 5"]),
         (#"{"timezone": "UTC"}"#, [#"1:14: timezone has a meaning only beside "schedule""#]),
         (#"{"http": "GET /", "timezone": "UTC"}"#, [#"1:31: timezone has a meaning only beside "schedule""#]),
@@ -191,12 +195,16 @@ import Testing
                 #"1:50: queue cannot stand beside "http": a function has one trigger"#,
             ]
         ),
+        (
+            #"{"cloudevents": "GET /x"}"#,
+            [#"1:17: cloudevents needs a method whose requests have a body: "POST /x""#]
+        ),
         (#"{"http": "GET /", "description": ""}"#, ["1:19: description is not supported by this version of Ferry"]),
         (#"{"http": "GET /", "hander": "X"}"#, [#"1:19: hander is not a known key; did you mean "handler"?"#]),
         (
             #"{"http": "GET /", "colour": 1}"#,
             [
-                "1:19: colour is not a known key; known are compression, concurrency, executor, handler, http, "
+                "1:19: colour is not a known key; known are cloudevents, compression, concurrency, executor, handler, http, "
                     + "maxBody, maxMessage, on, queue, queueLimit, retry, schedule, sse, timeout, timezone, websocket"
             ]
         ),
@@ -247,7 +255,7 @@ import Testing
         ),
         (
             #"{"queue": "q", "on": "failed", "maxBody": 1}"#,
-            [#"1:43: maxBody has a meaning only with "http""#]
+            [#"1:43: maxBody has a meaning only with "http" or "cloudevents""#]
         ),
         (
             #"{"queue": "q", "on": "process", "retry": 3}"#,

@@ -12,6 +12,7 @@ from wsclient import TEXT, Frames, frame
 KINDS = {
     "hello": ["--http", "GET /hello/:name"],
     "echo": ["--http", "POST /echo"],
+    "orders": ["--cloudevents", "POST /orders/:shop"],
     "work": ["--queue", "letters", "--on", "process"],
     "on-progress": ["--queue", "letters", "--on", "progress"],
     "on-completed": ["--queue", "letters", "--on", "completed"],
@@ -50,7 +51,7 @@ def test_each_kind_of_new_function_validates_builds_and_answers(made, make_host)
     states = {item["name"]: item["state"] for item in json.loads(ferry(
         "list", "--json", "--functions", folder, "--data", data))}
     assert states == {name: "built" for name in KINDS}, host.text()[-4000:]
-    for name in ("hello", "echo"):
+    for name in ("hello", "echo", "orders"):
         call = fixture(folder, name)
         body = None if call["body"] is None else json.dumps(call["body"])
         answer = host.client.request(call["method"], call["path"], body=body, headers=call["headers"])
@@ -75,6 +76,8 @@ def test_each_kind_of_new_function_validates_builds_and_answers(made, make_host)
     (["Hello", "--http", "GET /x"], "is no name for a function"),
     (["hello", "--http", "GET /x"], "exists already"),
     (["other", "--http", "GET /hello/:who"], "is already that of hello"),
+    (["other", "--cloudevents", "POST /orders/:name"], "is already that of orders"),
+    (["other", "--cloudevents", "GET /other"], "needs a method whose requests have a body"),
     (["other", "--sse", "/hello/:who"], "is already that of hello"),
     (["other", "--http", "GET /health"], "is already that of the host"),
     (["other", "--queue", "letters", "--on", "process"], "is already that of work"),
@@ -121,6 +124,8 @@ def test_explain_tells_who_answers_why_and_what_fails(made):
     assert {"when": "more than 135s", "then": "504, and the task is cancelled"} in answer["failures"]
     assert "405 with Allow: GET, HEAD, OPTIONS" in ferry("explain", "POST /hello/x", *where, status=1)
     assert "GET /hello/:name" in ferry("explain", "GET /helo/x", *where, status=1)
+    explained = ferry("explain", "POST /orders/x", *where)
+    assert "orders answers" in explained and "no valid event: 400" in explained and "maxBody: 1048576" in explained
     queue = json.loads(ferry("explain", "letters", "--on", "failed", "--json", *where))
     assert queue["functions"] == ["on-failed"]
     assert "no function of this folder" in ferry("explain", "nobody", "--on", "failed", *where, status=1)
@@ -140,7 +145,7 @@ def test_event_prints_a_sample_of_the_trigger(made):
     def event(name):
         return json.loads(ferry("event", name, "--functions", folder))
 
-    for name in ("hello", "echo", "work", "clock", "chat"):
+    for name in ("hello", "echo", "orders", "work", "clock", "chat"):
         expected = fixture(folder, name)
         expected.pop("expect")
         assert event(name) == expected

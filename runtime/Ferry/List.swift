@@ -72,6 +72,8 @@ struct List: AsyncParsableCommand {
             var target = Target()
             switch item.manifest?.trigger {
             case .http(let method, let path): target = Target(trigger: "http", route: "\(method) \(path)")
+            case .cloudEvents(let method, let path):
+                target = Target(trigger: "cloudevents", route: "\(method) \(path)")
             case .sse(let path): target = Target(trigger: "sse", route: "GET \(path)")
             case .webSocket(let path): target = Target(trigger: "websocket", route: "GET \(path)")
             case .queue(let name, let moment): target = Target(trigger: "queue", queue: name, on: moment.rawValue)

@@ -109,7 +109,7 @@ struct ExplainedCall: Encodable {
         let timeout = ManifestValues.text(manifest.timeout)
         let retry = ManifestValues.text(manifest.retry)
         switch manifest.trigger {
-        case .http, .sse, .webSocket:
+        case .http, .cloudEvents, .sse, .webSocket:
             return requestFailures(manifest, timeout)
         case .queue(_, .process):
             return [
@@ -135,9 +135,18 @@ struct ExplainedCall: Encodable {
 
     private static func requestFailures(_ manifest: FunctionManifest, _ timeout: String) -> [Failure] {
         var failures: [Failure] = []
+        if manifest.trigger.isRequest {
+            failures.append(Failure(when: "a body over \(manifest.maxBodyBytes) bytes", then: "413"))
+        }
+        if case .cloudEvents = manifest.trigger {
+            failures += [
+                Failure(when: "no valid event", then: "400 with every problem"),
+                Failure(when: "a batch, or a format other than JSON", then: "415"),
+                Failure(when: "the function's answer is no valid event", then: "500, its problems only in the log"),
+            ]
+        }
         if case .http = manifest.trigger {
             failures += [
-                Failure(when: "a body over \(manifest.maxBodyBytes) bytes", then: "413"),
                 Failure(when: "a typed handler gets a body that is not JSON", then: "400"),
                 Failure(when: "a typed handler gets another content type", then: "415"),
             ]

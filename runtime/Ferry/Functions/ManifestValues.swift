@@ -13,6 +13,7 @@ enum ManifestValues {
     static func target(_ trigger: FunctionManifest.Trigger) -> (kind: String, target: String) {
         switch trigger {
         case .http(let method, let path): ("http", "\(method) \(path)")
+        case .cloudEvents(let method, let path): ("cloudevents", "\(method) \(path)")
         case .sse(let path): ("sse", "GET \(path)")
         case .webSocket(let path): ("websocket", "GET \(path)")
         case .queue(let name, let moment): ("queue", "\(name) \(moment.rawValue)")
@@ -27,7 +28,7 @@ enum ManifestValues {
             "executor": manifest.executor.rawValue,
         ]
         switch manifest.trigger {
-        case .http: texts["maxBody"] = "\(manifest.maxBodyBytes) bytes"
+        case .http, .cloudEvents: texts["maxBody"] = "\(manifest.maxBodyBytes) bytes"
         case .webSocket:
             texts["maxMessage"] = "\(manifest.maxMessageBytes) bytes"
             texts["compression"] = manifest.compression.rawValue
@@ -35,7 +36,7 @@ enum ManifestValues {
         case .sse, .queue: break
         }
         switch manifest.trigger {
-        case .http, .sse, .webSocket: texts["queueLimit"] = "\(manifest.queueLimit)"
+        case .http, .cloudEvents, .sse, .webSocket: texts["queueLimit"] = "\(manifest.queueLimit)"
         case .queue, .schedule: break
         }
         return texts.reduce(into: [:]) { $0[$1.key] = Value(value: $1.value, isDefault: !given.contains($1.key)) }

@@ -11,6 +11,7 @@ struct New: AsyncParsableCommand {
 
             Examples:
               ferry new hello --http "GET /hello/:name"
+              ferry new receipts --cloudevents "POST /orders"
               ferry new resize --queue images --on process
               ferry new report-failure --queue images --on failed
               ferry new clock --sse /clock
@@ -23,6 +24,9 @@ struct New: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Requests: method and path.", valueName: "METHOD /path"))
     var http: String?
+
+    @Option(help: ArgumentHelp("Requests that bring CloudEvents: method and path.", valueName: "POST /path"))
+    var cloudevents: String?
 
     @Option(help: ArgumentHelp("A path that is answered with server-sent events.", valueName: "path"))
     var sse: String?
@@ -48,9 +52,10 @@ struct New: AsyncParsableCommand {
     var functionsFolder = "functions"
 
     func validate() throws {
-        guard [http, sse, websocket, queue, schedule].compactMap({ $0 }).count == 1 else {
+        guard [http, cloudevents, sse, websocket, queue, schedule].compactMap({ $0 }).count == 1 else {
             throw ValidationError(
-                "Give one trigger: --http \"METHOD /path\", --sse, --websocket, --queue with --on, or --schedule.")
+                "Give one trigger: --http \"METHOD /path\", --cloudevents \"POST /path\", --sse, --websocket, --queue with --on, or --schedule."
+            )
         }
         guard (queue == nil) == (on == nil) else { throw ValidationError("--queue and --on belong together.") }
         guard timezone == nil || schedule != nil else { throw ValidationError("--timezone belongs to --schedule.") }
@@ -59,7 +64,8 @@ struct New: AsyncParsableCommand {
     func run() async throws {
         try await CommandFailure.reported {
             let members = [
-                ("http", http), ("sse", sse), ("websocket", websocket), ("queue", queue), ("on", on),
+                ("http", http), ("cloudevents", cloudevents), ("sse", sse), ("websocket", websocket), ("queue", queue),
+                ("on", on),
                 ("schedule", schedule), ("timezone", timezone),
             ].compactMap { key, value in value.map { (key: key, value: $0) } }
             let outcome = try await FunctionScaffold.make(.init(name: name, members: members), in: functionsFolder)

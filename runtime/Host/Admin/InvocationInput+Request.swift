@@ -47,6 +47,16 @@ extension InvocationInput {
         return (request, root)
     }
 
+    /// A JSON body without any of an event's fields is a structured event.
+    static func asEvent(_ request: Request) -> Request {
+        guard request.headers[.contentType] == "application/json",
+            !request.headers.contains(where: { $0.name.canonicalName.hasPrefix("ce-") })
+        else { return request }
+        var request = request
+        request.headers[.contentType] = "application/cloudevents+json"
+        return request
+    }
+
     private static func strings(
         _ root: StrictReader.Object, _ key: String, _ reader: inout StrictReader
     ) -> [(String, String)] {

@@ -30,6 +30,10 @@ enum InvocationInput: Sendable {
         switch manifest.trigger {
         case .http(let method, let path):
             input = Self.request(json, method, path, requestID, also: [], &reader).map { .request($0.request) }
+        case .cloudEvents(let method, let path):
+            input = Self.request(json, method, path, requestID, also: [], &reader).map { read in
+                .request(Self.asEvent(read.request))
+            }
         case .sse(let path):
             input = Self.request(json, "GET", path, requestID, also: ["limit", "seconds"], &reader).map { read in
                 let limit = reader.integer(read.object, "limit", in: 1...1000) ?? 10

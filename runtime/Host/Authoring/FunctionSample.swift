@@ -27,6 +27,12 @@ public struct FunctionSample: Sendable {
     /// The body that is sent with methods that have one.
     static let body = #"{ "message": "hello" }"#
 
+    /// The event that is sent.
+    static let event = """
+        { "specversion": "1.0", "id": "1", "source": "/sample", "type": "sample.hello", \
+        "datacontenttype": "application/json", "data": { "message": "hello" } }
+        """
+
     /// Whether requests of a method carry a JSON body.
     static func hasBody(_ method: String) -> Bool { ["POST", "PUT", "PATCH"].contains(method) }
 
@@ -40,6 +46,11 @@ public struct FunctionSample: Sendable {
                 ("method", try JSON.text(method)), ("path", try JSON.text(requestPath(path))),
                 ("headers", hasBody ? #"{ "content-type": "application/json" }"# : "{}"),
                 ("body", hasBody ? body : "null"),
+            ]
+        case .cloudEvents(let method, let path):
+            return [
+                ("method", try JSON.text(method)), ("path", try JSON.text(requestPath(path))),
+                ("headers", #"{ "content-type": "application/cloudevents+json" }"#), ("body", event),
             ]
         case .sse(let path):
             return try get(path, headers: #"{ "accept": "text/event-stream" }"#)

@@ -27,6 +27,7 @@ struct FunctionTemplate {
         case .http(let method, _) where FunctionSample.hasBody(method):
             #"{ "status": 200, "body": \#(FunctionSample.body) }"#
         case .http: "{ \"status\": 200, \"body\": \"\(answer { $0 })\\n\" }"
+        case .cloudEvents: "{ \"status\": 200, \"body\": \(FunctionSample.event) }"
         case .sse: #"{ "status": 200, "events": [{ "event": "hello", "data": "1" }] }"#
         case .webSocket: #"{ "status": 101, "messages": ["hello"] }"#
         case .queue(_, .process): #"{ "outcome": "completed", "returnValue": \#(FunctionSample.body) }"#
@@ -62,6 +63,16 @@ struct FunctionTemplate {
             struct \(typeName): HTTPFunction {
                 func handle(_ request: Request, _ context: Context) async throws -> Response {
                     .text("\(answer { "\\(request.parameter(\"\($0)\") ?? \"\")" })\\n")
+                }
+            }
+            """
+        case .cloudEvents(let method, let path):
+            """
+            /// Takes the events that are sent to `\(method) \(path)`, and answers each with itself; `nil` answers 204.
+            struct \(typeName): CloudEventFunction {
+                func handle(_ event: CloudEvent, _ request: Request, _ context: Context) async throws -> CloudEvent? {
+                    context.logger.info("event", metadata: ["type": "\\(event.type)", "id": "\\(event.id)"])
+                    return event
                 }
             }
             """

@@ -90,7 +90,7 @@ public struct RouteExplanation: Sendable {
         var routes = HealthRoutes.paths.map { ("GET", $0, host) }
         for (name, manifest) in manifests.sorted(by: { $0.key < $1.key }) {
             switch manifest.trigger {
-            case .http(let method, let path): routes.append((method, path, name))
+            case .http(let method, let path), .cloudEvents(let method, let path): routes.append((method, path, name))
             case .sse(let path), .webSocket(let path): routes.append(("GET", path, name))
             case .queue, .schedule: continue
             }

@@ -3,6 +3,7 @@ extension FunctionManifest.Trigger {
     public var summary: String {
         switch self {
         case .http(let method, let path): "\(method) \(path)"
+        case .cloudEvents(let method, let path): "cloudevents \(method) \(path)"
         case .sse(let path): "sse \(path)"
         case .webSocket(let path): "websocket \(path)"
         case .queue(let queue, let moment): "queue \(queue), \(moment.rawValue)"

@@ -4,6 +4,8 @@ public struct FunctionManifest: Sendable, Hashable {
     public enum Trigger: Sendable, Hashable {
         /// Requests with this method and path; the path's segments may be parameters, as in `/v1/job/:jobId`.
         case http(method: String, path: String)
+        /// Requests as ``http(method:path:)`` that bring a CloudEvent each.
+        case cloudEvents(method: String, path: String)
         /// `GET` requests of this path, which are answered with events.
         case sse(path: String)
         /// `GET` requests of this path that ask for a socket.
@@ -12,6 +14,14 @@ public struct FunctionManifest: Sendable, Hashable {
         case queue(name: String, on: QueueMoment)
         /// Times: five or six cron fields, read in a time zone of the IANA database.
         case schedule(pattern: String, timeZone: String)
+
+        /// Whether requests with a body call the function, and their answers are whole.
+        public var isRequest: Bool {
+            switch self {
+            case .http, .cloudEvents: true
+            case .sse, .webSocket, .queue, .schedule: false
+            }
+        }
     }
 
     /// What of a queue calls the function.
@@ -97,7 +107,7 @@ public struct FunctionManifest: Sendable, Hashable {
         let isLasting: Bool
         let defaults: (timeout: Duration, concurrency: Int)
         switch trigger {
-        case .http: (isLasting, defaults) = (false, (.seconds(135), 256))
+        case .http, .cloudEvents: (isLasting, defaults) = (false, (.seconds(135), 256))
         case .sse, .webSocket: (isLasting, defaults) = (true, (.seconds(3600), 10_000))
         case .queue: (isLasting, defaults) = (false, (.seconds(130), 4))
         case .schedule: (isLasting, defaults) = (false, (.seconds(130), 1))

@@ -39,7 +39,8 @@ extension Router where Endpoint == Host.Endpoint {
         for runner in functions {
             let (method, path, target): (String, String, Endpoint.Target)
             switch (runner.function.manifest.trigger, runner.function.handler) {
-            case (.http(let name, let pattern), .http(let handler)):
+            case (.http(let name, let pattern), .http(let handler)),
+                (.cloudEvents(let name, let pattern), .http(let handler)):
                 (method, path, target) = (name, pattern, .function(runner, handler))
             case (.sse(let pattern), .stream(let handler)):
                 (method, path, target) = ("GET", pattern, .stream(runner, handler))

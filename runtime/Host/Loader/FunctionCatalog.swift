@@ -89,7 +89,7 @@ public struct FunctionCatalog: Sendable {
 
         init?(_ trigger: FunctionManifest.Trigger, of function: String) {
             switch trigger {
-            case .http(let method, let path):
+            case .http(let method, let path), .cloudEvents(let method, let path):
                 (key, description) = Claim.route(method, path)
             case .sse(let path), .webSocket(let path):
                 (key, description) = Claim.route("GET", path)

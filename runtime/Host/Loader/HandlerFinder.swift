@@ -6,6 +6,7 @@ struct HandlerFinder {
     /// The kinds of handler, and the protocols that make a type one.
     enum Kind: String, CaseIterable {
         case http
+        case cloudEvents
         case stream
         case webSocket
         case queue
@@ -15,6 +16,7 @@ struct HandlerFinder {
         init(_ trigger: FunctionManifest.Trigger) {
             switch trigger {
             case .http: self = .http
+            case .cloudEvents: self = .cloudEvents
             case .sse: self = .stream
             case .webSocket: self = .webSocket
             case .queue(_, .process): self = .queue
@@ -26,6 +28,7 @@ struct HandlerFinder {
         var protocols: [String] {
             switch self {
             case .http: ["HTTPFunction", "TypedHTTPFunction"]
+            case .cloudEvents: ["CloudEventFunction"]
             case .stream: ["StreamFunction"]
             case .webSocket: ["WebSocketFunction"]
             case .queue: ["QueueFunction"]

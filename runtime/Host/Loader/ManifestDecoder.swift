@@ -13,17 +13,18 @@ public struct ManifestDecoder: Sendable {
     }
 
     private static let keys = [
-        "http", "sse", "websocket", "queue", "on", "schedule", "timezone", "handler", "timeout", "concurrency",
+        "http", "cloudevents", "sse", "websocket", "queue", "on", "schedule", "timezone", "handler", "timeout",
+        "concurrency",
         "queueLimit", "executor", "maxBody", "maxMessage", "compression", "retry",
     ]
-    static let triggers = ["http", "sse", "websocket", "queue", "schedule"]
+    static let triggers = ["http", "cloudevents", "sse", "websocket", "queue", "schedule"]
     private static let reserved = [
-        "cloudevents", "rateLimit", "auth", "description", "request", "responses",
+        "rateLimit", "auth", "description", "request", "responses",
     ]
     private static let reservedReasons = Dictionary(
         uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
 
-    private static let queueLimitPlace = "has a meaning only with \"http\", \"sse\" or \"websocket\""
+    private static let queueLimitPlace = "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\""
     private static let retryPlace = "has a meaning only with \"on\": \"process\" or \"schedule\""
 
     /// Makes a decoder.
@@ -73,16 +74,15 @@ public struct ManifestDecoder: Sendable {
     private func checkPlaces(
         _ root: StrictReader.Object, _ trigger: FunctionManifest.Trigger, _ reader: inout StrictReader
     ) {
-        if case .http = trigger {
-        } else {
-            misplaced(root, ["maxBody"], "has a meaning only with \"http\"", &reader)
+        if !trigger.isRequest {
+            misplaced(root, ["maxBody"], "has a meaning only with \"http\" or \"cloudevents\"", &reader)
         }
         if case .webSocket = trigger {
         } else {
             misplaced(root, ["maxMessage", "compression"], "has a meaning only with \"websocket\"", &reader)
         }
         switch trigger {
-        case .http, .sse, .webSocket:
+        case .http, .cloudEvents, .sse, .webSocket:
             misplaced(root, ["retry"], Self.retryPlace, &reader)
         case .queue(_, let moment):
             misplaced(root, ["queueLimit"], Self.queueLimitPlace, &reader)
@@ -94,6 +94,7 @@ public struct ManifestDecoder: Sendable {
 
     private func trigger(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
         let http = http(root, &reader)
+        let cloudEvents = cloudEvents(root, &reader)
         let sse = path(root, "sse", &reader)
         let webSocket = path(root, "websocket", &reader)
         let queue = queue(root, &reader)
@@ -109,7 +110,7 @@ public struct ManifestDecoder: Sendable {
                 reader.report(
                     root.json, "",
                     """
-                    a trigger is missing: "http": "METHOD /path", "sse": "/path", "websocket": "/path", \
+                    a trigger is missing: "http": "METHOD /path", "cloudevents": "POST /path", "sse": "/path", "websocket": "/path", \
                     "queue": NAME with "on", or "schedule": TIMES
                     """
                 )
@@ -121,16 +122,30 @@ public struct ManifestDecoder: Sendable {
                 root, Array(given.dropFirst()), "cannot stand beside \"\(first)\": a function has one trigger", &reader)
             return nil
         }
-        return http ?? sse.map { .sse(path: $0) } ?? webSocket.map { .webSocket(path: $0) } ?? queue ?? schedule
+        return http ?? cloudEvents ?? sse.map { .sse(path: $0) } ?? webSocket.map { .webSocket(path: $0) } ?? queue
+            ?? schedule
     }
 
     private func http(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
-        guard let text = reader.string(root, "http"), let json = root.json["http"] else { return nil }
+        route(root, "http", &reader).map { .http(method: $0.method, path: $0.path) }
+    }
+
+    /// Events come with methods whose requests have a body (HTTP protocol binding of CloudEvents, section 2).
+    private func cloudEvents(_ root: StrictReader.Object, _ reader: inout StrictReader) -> FunctionManifest.Trigger? {
+        guard let pattern = route(root, "cloudevents", &reader), let json = root.json["cloudevents"] else { return nil }
+        guard ["POST", "PUT", "PATCH"].contains(pattern.method) else {
+            reader.report(json, "cloudevents", "needs a method whose requests have a body: \"POST \(pattern.path)\"")
+            return nil
+        }
+        return .cloudEvents(method: pattern.method, path: pattern.path)
+    }
+
+    private func route(_ root: StrictReader.Object, _ key: String, _ reader: inout StrictReader) -> RoutePattern? {
+        guard let text = reader.string(root, key), let json = root.json[key] else { return nil }
         do {
-            let pattern = try RoutePattern(text)
-            return .http(method: pattern.method, path: pattern.path)
+            return try RoutePattern(text)
         } catch {
-            reader.report(json, "http", error.reason)
+            reader.report(json, key, error.reason)
             return nil
         }
     }

@@ -34,7 +34,9 @@ struct ModuleLoader: Sendable {
             case .event: .event
             case .schedule: .schedule
             }
-        let expected = HandlerFinder.Kind(entry.manifest.trigger)
+        // The module's entry makes a handler of requests of one of CloudEvents; which of them is in the module's hash.
+        let wanted = HandlerFinder.Kind(entry.manifest.trigger)
+        let expected = wanted == .cloudEvents ? .http : wanted
         guard kind == expected else {
             throw FileProblem(
                 file: path,
