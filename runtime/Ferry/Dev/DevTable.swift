@@ -35,7 +35,7 @@ enum DevTable {
 
         var kind: String {
             switch manifest?.trigger {
-            case .http(let method, _): method
+            case .http(let method, _), .cloudEvents(let method, _): method
             case .sse: "sse"
             case .webSocket: "websocket"
             case .queue: "queue"
@@ -47,7 +47,8 @@ enum DevTable {
         func target(address: ListenAddress?, terminal: Terminal) -> String {
             switch manifest?.trigger {
             case .http("GET", let path), .sse(let path): return url(path, address, isOpened: true, terminal)
-            case .http(_, let path), .webSocket(let path): return url(path, address, isOpened: false, terminal)
+            case .http(_, let path), .cloudEvents(_, let path), .webSocket(let path):
+                return url(path, address, isOpened: false, terminal)
             case .queue(let queue, let moment): return "\(queue), \(moment.rawValue)"
             case .schedule(let pattern, let zone): return "\(pattern) (\(zone))"
             case nil: return "-"

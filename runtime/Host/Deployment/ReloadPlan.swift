@@ -119,7 +119,7 @@ extension LoadedFunction {
         let error = HTTPError(.internalServerError, code: "reload_failed", message: text)
         let handler: ModuleEntry.Handler =
             switch manifest.trigger {
-            case .http: .http { _, _ in throw error }
+            case .http, .cloudEvents: .http { _, _ in throw error }
             case .sse: .stream { _, _, _ in throw error }
             case .webSocket: .webSocket { _, _, _ in throw error }
             case .queue(_, .process): .queue { _, _ in throw Permanent(text, class: .unknown) }
