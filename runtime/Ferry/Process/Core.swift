@@ -76,7 +76,7 @@ struct Core: Service {
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(group)
         let invocations = InvocationServices(logger: logger, bindings: bindings, pool: pool, loops: loops)
-        let runners = registry.functions.map { FunctionRunner($0, services: invocations) }
+        let runners = registry.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
         cleanup.add { await waitForHandlers(runners) }
         let health = HealthMonitor([
             .init("storage") { try await objects.check() },

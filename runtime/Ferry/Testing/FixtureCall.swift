@@ -5,8 +5,8 @@ struct FixtureCall: Sendable {
     let function: String
     /// The fixture's path.
     let file: String
-    /// Whether what the fixture does not expect is a difference too.
-    var isExact = false
+    /// Whether it is a recording: then what it does not expect is a difference too, and the call is not recorded.
+    var isReplay = false
     /// The places whose differences do not count, with all below them.
     var ignored: [String] = []
 
@@ -14,9 +14,9 @@ struct FixtureCall: Sendable {
     func run(_ client: AdminClient) async -> FixtureResult {
         do {
             let fixture = try Fixtures.read(file)
-            let expectation = try Expectation(of: fixture, isExact: isExact)
+            let expectation = try Expectation(of: fixture, isExact: isReplay)
             let started = ContinuousClock.now
-            let answer = try await client.invoke(function, fixture.text())
+            let answer = try await client.invoke(function, fixture.text(), isReplay: isReplay)
             let time = ContinuousClock.now - started
             let differences = expectation.differences(from: answer).filter { difference in
                 !ignored.contains { Self.holds($0, difference.path) }
