@@ -11,7 +11,11 @@ struct FixtureCall: Sendable {
     var ignored: [String] = []
 
     /// Calls the function and compares the answer; the host holds the function to its timeout.
-    func run(_ client: AdminClient) async -> FixtureResult {
+    ///
+    /// - Parameter client: The host's admin listener.
+    /// - Returns: What came of it, also when there was no answer.
+    /// - Throws: `CancellationError` when the task was cancelled.
+    func run(_ client: AdminClient) async throws -> FixtureResult {
         do {
             let fixture = try Fixtures.read(file)
             let expectation = try Expectation(of: fixture, isExact: isReplay)
@@ -23,6 +27,7 @@ struct FixtureCall: Sendable {
             }
             return FixtureResult(function, file, time: time, differences: differences)
         } catch {
+            try Task.checkCancellation()
             return FixtureResult(function, file, reason: "\(error)")
         }
     }
