@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -119,6 +120,35 @@ def test_what_cannot_be_tested_is_told(made):
     done = run(*made, "--target", "local")
     assert done.returncode == 1 and "ferry serve" in done.stderr
     assert run(*made, "--target", "nowhere").returncode == 64
+
+
+SLOW = """import FunctionKit
+
+struct Slow: HTTPFunction {
+    func handle(_ request: Request, _ context: Context) async throws -> Response {
+        context.logger.error("begun")
+        try await Task.sleep(for: .seconds(60))
+        return .text("late")
+    }
+}
+"""
+
+
+def test_a_test_ends_with_its_functions_time_or_the_users_patience(made):
+    write_function(made[1], "slow", {"http": "GET /slow", "timeout": "500ms"}, SLOW)
+    (made[1] / "slow" / "fixtures").mkdir()
+    write_fixture(made, "slow", "a", {})
+    done = run("slow", *made)
+    assert done.returncode == 1 and "504" in done.stdout
+    write_function(made[1], "slow", {"http": "GET /slow"}, SLOW)
+    before = scratch()
+    process = subprocess.Popen(
+        [FERRY, "test", "slow", *map(str, made)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any("begun" in line for line in process.stderr)
+    assert len(scratch() - before) == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert "FAIL" not in process.stdout.read() and scratch() <= before
 
 
 def test_a_running_host_is_tested_where_it_is_named(made, make_host):

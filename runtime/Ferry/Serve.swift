@@ -43,6 +43,9 @@ struct ServeOptions: ParsableArguments {
             valueName: "address"))
     var listen: [String] = []
 
+    @Flag(help: "Keep each invocation as a fixture in the data folder, for ferry replay; secrets are taken out.")
+    var record = false
+
     func validate() throws {
         for text in listen where ListenAddress(text) == nil {
             throw ValidationError("--listen \(text) is not of the form host:port, [v6]:port or unix:PATH.")
@@ -51,10 +54,12 @@ struct ServeOptions: ParsableArguments {
     }
 
     func hostOptions() -> HostProcess.Options {
-        HostProcess.Options(
+        var options = HostProcess.Options(
             functionsFolder: folders.functionsFolder, dataFolder: folders.dataFolder,
             configurationFile: configurationFile,
             only: only?.split(separator: ",").map { $0.filter { $0 != " " } },
             listen: listen.isEmpty ? nil : listen.compactMap { ListenAddress($0) })
+        options.records = record
+        return options
     }
 }

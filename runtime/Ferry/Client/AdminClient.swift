@@ -44,15 +44,19 @@ struct AdminClient {
 
     /// Calls a function.
     ///
+    /// - Parameters:
+    ///   - function: The function's name.
+    ///   - body: The invocation, JSON in the form of fixtures.
+    ///   - isReplay: Whether this replays a recording, which the host then does not record.
     /// - Returns: What came of it.
     /// - Throws: ``CommandFailure`` with what the host says when it did not call it.
-    func invoke(_ function: String, _ body: String) async throws -> PositionedJSON {
+    func invoke(_ function: String, _ body: String, isReplay: Bool = false) async throws -> PositionedJSON {
         var settings = HTTPClient.Configuration(timeout: .init(connect: .seconds(5)))
         settings.connectionPool.retryConnectionEstablishment = false
         let http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
         let result: Result<PositionedJSON, any Error>
         do {
-            result = .success(try await call(http, function, body))
+            result = .success(try await call(http, function, body, isReplay))
         } catch {
             result = .failure(error)
         }
@@ -60,13 +64,19 @@ struct AdminClient {
         return try result.get()
     }
 
-    private func call(_ http: HTTPClient, _ function: String, _ body: String) async throws -> PositionedJSON {
+    private func call(
+        _ http: HTTPClient, _ function: String, _ body: String, _ isReplay: Bool
+    ) async throws -> PositionedJSON {
         var request = HTTPClientRequest(url: "\(base)/admin/functions/\(function)")
         request.method = .POST
         // A socket has no name of its own, and every request must bear one.
         if base.hasPrefix("http+unix:") { request.headers.add(name: "host", value: "localhost") }
         request.headers.add(name: "authorization", value: "Bearer \(token)")
         request.headers.add(name: "content-type", value: "application/json")
+        if isReplay {
+            let id = InvocationRecorder.replayPrefix + String(UInt64.random(in: 0 ... .max), radix: 16)
+            request.headers.add(name: "x-request-id", value: id)
+        }
         request.body = .bytes(ByteBuffer(string: body))
         let response: HTTPClientResponse
         let answer: ByteBuffer

@@ -40,6 +40,10 @@ struct HostProcess {
         /// Whether the host is for a command's own calls by hand: on the embedded stores whatever the configuration
         /// names, reached by its admin socket only, without triggers and announcements.
         var isPrivate = false
+        /// Whether invocations are recorded in the data folder.
+        var records = false
+        /// Applied to every function when it is loaded.
+        var decorate: @Sendable (LoadedFunction) -> LoadedFunction = { $0 }
     }
 
     /// What runs beside the host once it listens; when it returns, the host shuts down.
@@ -95,6 +99,12 @@ struct HostProcess {
         try makeFolder(options.dataFolder)
         let redis = try await startRedis()
         let localS3 = try makeLocalS3(group)
+        var options = options
+        let recorder = options.records ? makeRecorder() : nil
+        if let recorder {
+            let inner = options.decorate
+            options.decorate = { recorder.decorate(inner($0)) }
+        }
         let core = Core(
             options: options, configuration: configuration, logger: logger, group: group,
             redisURL: redis?.url ?? configuration.redis.url?.value ?? "", localS3: localS3, companion: companion)
@@ -111,7 +121,16 @@ struct HostProcess {
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         // A worker's grace and the draining of HTTP have bounds of their own; this one is for what hangs all the same.
         setup.maximumGracefulShutdownDuration = configuration.http.drainTimeout * 2 + .seconds(30)
-        try await ServiceGroup(configuration: setup).run()
+        let result: Result<Void, any Error>
+        do { result = .success(try await ServiceGroup(configuration: setup).run()) } catch { result = .failure(error) }
+        await recorder?.close()
+        try result.get()
+    }
+
+    private func makeRecorder() -> InvocationRecorder {
+        InvocationRecorder(
+            dataFolder: options.dataFolder, limits: configuration.record.limits,
+            redaction: Redaction(also: configuration.record.redact), logger: logger)
     }
 
     /// The services' own logger: their coming and going is of no interest below debug level.

@@ -5,24 +5,29 @@ struct FixtureCall: Sendable {
     let function: String
     /// The fixture's path.
     let file: String
-    /// Whether what the fixture does not expect is a difference too.
-    var isExact = false
+    /// Whether it is a recording: then what it does not expect is a difference too, and the call is not recorded.
+    var isReplay = false
     /// The places whose differences do not count, with all below them.
     var ignored: [String] = []
 
     /// Calls the function and compares the answer; the host holds the function to its timeout.
-    func run(_ client: AdminClient) async -> FixtureResult {
+    ///
+    /// - Parameter client: The host's admin listener.
+    /// - Returns: What came of it, also when there was no answer.
+    /// - Throws: `CancellationError` when the task was cancelled.
+    func run(_ client: AdminClient) async throws -> FixtureResult {
         do {
             let fixture = try Fixtures.read(file)
-            let expectation = try Expectation(of: fixture, isExact: isExact)
+            let expectation = try Expectation(of: fixture, isExact: isReplay)
             let started = ContinuousClock.now
-            let answer = try await client.invoke(function, fixture.text())
+            let answer = try await client.invoke(function, fixture.text(), isReplay: isReplay)
             let time = ContinuousClock.now - started
             let differences = expectation.differences(from: answer).filter { difference in
                 !ignored.contains { Self.holds($0, difference.path) }
             }
             return FixtureResult(function, file, time: time, differences: differences)
         } catch {
+            try Task.checkCancellation()
             return FixtureResult(function, file, reason: "\(error)")
         }
     }

@@ -57,12 +57,14 @@ struct FixtureResult: Encodable, Sendable {
     private static func text(_ json: String?) -> String { json.map { Terminal.plain($0, limit: 300) } ?? "nothing" }
 
     /// Prints all results and ends the command with status 1 when one has failed.
-    static func report(_ results: [FixtureResult], json: Bool) throws {
+    static func report(
+        _ results: [FixtureResult], json: Bool, words: (good: String, bad: String) = ("passed", "failed")
+    ) throws {
         let failed = results.count { !$0.passed }
         if json {
             Terminal.output.line(try JSON.text(results))
         } else {
-            Terminal.output.line("\(results.count - failed) passed, \(failed) failed")
+            Terminal.output.line("\(results.count - failed) \(words.good), \(failed) \(words.bad)")
         }
         guard failed == 0 else { throw ExitCode.failure }
     }

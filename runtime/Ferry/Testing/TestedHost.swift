@@ -32,7 +32,7 @@ struct TestedHost: ParsableArguments {
     func results(of calls: [FixtureCall], json: Bool) async throws -> [FixtureResult] {
         if let target {
             let client = try AdminClient(target: target, token: token, dataFolder: folders.dataFolder)
-            return await Self.results(of: calls, client, json: json)
+            return try await Self.results(of: calls, client, json: json)
         }
         let names = Set(calls.map(\.function)).sorted()
         let outcomes = try await FunctionBuild.run(
@@ -48,13 +48,15 @@ struct TestedHost: ParsableArguments {
             functionsFolder: folders.functionsFolder, modulesFolder: folders.dataFolder,
             configurationFile: configurationFile)
         let whole = calls.filter { built.contains($0.function) }
-        return broken + (try await host.run(built) { await Self.results(of: whole, $0, json: json) })
+        return broken + (try await host.run(built) { try await Self.results(of: whole, $0, json: json) })
     }
 
-    private static func results(of calls: [FixtureCall], _ client: AdminClient, json: Bool) async -> [FixtureResult] {
+    private static func results(
+        of calls: [FixtureCall], _ client: AdminClient, json: Bool
+    ) async throws -> [FixtureResult] {
         var results: [FixtureResult] = []
-        for call in calls where !Task.isCancelled {
-            let result = await call.run(client)
+        for call in calls {
+            let result = try await call.run(client)
             if !json { result.show() }
             results.append(result)
         }

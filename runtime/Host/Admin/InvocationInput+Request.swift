@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import FunctionKit
 internal import NIOCore
 
@@ -7,7 +8,7 @@ extension InvocationInput {
         _ json: PositionedJSON, _ method: String, _ route: String, _ requestID: String, also: [String],
         _ reader: inout StrictReader
     ) -> (request: Request, object: StrictReader.Object)? {
-        let keys = ["method", "path", "parameters", "query", "headers", "body", expectation] + also
+        let keys = ["method", "path", "parameters", "query", "headers", "body", "bodyBase64"] + besides + also
         guard let root = reader.object(json, keys: keys) else { return nil }
         _ = reader.value(root, "method", "\"\(method)\", the function's") { $0.string == method ? method : nil }
         let given = strings(root, "parameters", &reader)
@@ -39,6 +40,9 @@ extension InvocationInput {
                 body.writeString(value.text())
                 if headers[.contentType] == nil { headers[.contentType] = "application/json" }
             }
+        }
+        if let bytes = reader.value(root, "bodyBase64", "bytes in base64", { Data(base64Encoded: $0.string ?? "?") }) {
+            body = ByteBuffer(bytes: bytes)
         }
         let request = Request(
             method: HTTPRequest.Method(rawValue: method) ?? .get, path: path,

@@ -3,8 +3,9 @@ internal import NIOCore
 
 /// What a function is called with by hand; the form of fixtures (`docs/functions.md`).
 enum InvocationInput: Sendable {
-    /// What a fixture holds besides: what its function is expected to do. A call does not look at it.
-    static let expectation = "expect"
+    /// What a fixture holds besides: what its function is expected to do, and when it was recorded. A call does not look
+    /// at it.
+    static let besides = ["expect", "recorded"]
     private static let time = "a time such as \"2026-01-31T12:00:00Z\", or milliseconds since 1970"
 
     case request(Request)
@@ -62,7 +63,7 @@ enum InvocationInput: Sendable {
     ) -> InvocationInput? {
         guard
             let root = reader.object(
-                json, keys: ["kind", "queue", "data", "attempt", "maxAttempts", "id", "name", expectation])
+                json, keys: ["kind", "queue", "data", "attempt", "maxAttempts", "id", "name"] + besides)
         else { return nil }
         check("process", root, &reader)
         check(queue: queue, root, &reader)
@@ -80,7 +81,7 @@ enum InvocationInput: Sendable {
         _ reader: inout StrictReader
     ) -> InvocationInput? {
         guard let kind = QueueEvent.Kind(rawValue: moment.rawValue),
-            let root = reader.object(json, keys: ["kind", "queue", "jobId", "data", "at", expectation])
+            let root = reader.object(json, keys: ["kind", "queue", "jobId", "data", "at"] + besides)
         else { return nil }
         check(moment.rawValue, root, &reader)
         check(queue: queue, root, &reader)
@@ -95,7 +96,7 @@ enum InvocationInput: Sendable {
     private static func tick(
         _ json: PositionedJSON, _ manifest: FunctionManifest, _ reader: inout StrictReader
     ) -> InvocationInput? {
-        guard let root = reader.object(json, keys: ["kind", "at", "attempt", "maxAttempts", expectation]) else {
+        guard let root = reader.object(json, keys: ["kind", "at", "attempt", "maxAttempts"] + besides) else {
             return nil
         }
         check("schedule", root, &reader)

@@ -123,6 +123,8 @@ public struct Configuration: Sendable {
     public var queue = Queue()
     /// What is logged.
     public var log = Log()
+    /// What is recorded.
+    public var record = Record()
     /// The download functions.
     public var downloads = DownloadsConfiguration()
 

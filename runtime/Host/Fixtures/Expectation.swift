@@ -1,7 +1,7 @@
 /// What a call of a function is expected to come to, `expect` of a fixture, and where an answer differs from it.
 ///
 /// What an expectation does not name is not compared; of JSON objects this holds for each member. Arrays have the same
-/// number of elements. A text with `<redacted>` in it stands for any text.
+/// number of elements. `<redacted>` stands for any value, a text with it in it for any text.
 public struct Expectation: Sendable {
     /// One place where expectation and answer differ.
     public struct Difference: Sendable, Hashable, Encodable {
@@ -22,7 +22,7 @@ public struct Expectation: Sendable {
         public var description: String { problems.joined(separator: "\n") }
     }
 
-    /// What stands in the place of a secret; as an expected text it matches every text.
+    /// What stands in the place of a secret; as an expected value it matches every other.
     public static let redacted = "<redacted>"
 
     private static let keys = [

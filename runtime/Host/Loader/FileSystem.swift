@@ -43,9 +43,9 @@ enum FileSystem {
     }
 
     /// Writes a file whole or not at all: to a temporary name beside it, then renamed.
-    static func write(_ bytes: [UInt8], to path: String) throws(LoaderError) {
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(LoaderError) {
         let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw failure("create", temporary) }
         var written = 0
         while written < bytes.count {
