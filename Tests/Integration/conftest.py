@@ -56,9 +56,11 @@ def use_built_modules(data, cache=[]):
 
 
 class Host:
-    """One `ferry serve` process."""
+    """One `ferry serve` process, or one of another verb that serves."""
 
-    def __init__(self, folder, functions=ROOT / "functions", config=None, args=(), env=None, binary=None, wait=True):
+    def __init__(
+        self, folder, functions=ROOT / "functions", config=None, args=(), env=None, binary=None, wait=True, verb="serve"
+    ):
         self.data = pathlib.Path(folder) / "data"
         self.data.mkdir(parents=True, exist_ok=True)
         if pathlib.Path(functions) == ROOT / "functions" and binary is None:
@@ -70,10 +72,11 @@ class Host:
                 settings.setdefault(section, {}).update(values)
             else:
                 settings[section] = values
-        config_path = pathlib.Path(folder) / f"config-{uuid.uuid4().hex[:8]}.json"
+        self.settings = settings
+        self.config_path = config_path = pathlib.Path(folder) / f"config-{uuid.uuid4().hex[:8]}.json"
         config_path.write_text(json.dumps(settings))
         self.command = [
-            binary or FERRY, "serve", "--data", str(self.data), "--functions", str(functions),
+            binary or FERRY, verb, "--data", str(self.data), "--functions", str(functions),
             "--config", str(config_path), "--listen", "127.0.0.1:0", *args,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "REDIS_"))}
