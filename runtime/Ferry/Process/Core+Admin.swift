@@ -8,7 +8,8 @@ extension Core {
     /// Hosts may share a data folder; the first one has its socket, and the others go without unless the configuration
     /// gives each its own address.
     func makeAdmin(
-        _ deployment: Deployment, pool: HandlerPool, loops: LoopExecutors
+        _ runners: @escaping @Sendable () -> [FunctionRunner], pool: HandlerPool, loops: LoopExecutors,
+        processes: IsolatedFunctions? = nil
     ) throws -> (server: HTTPServer, address: ListenAddress)? {
         let address: ListenAddress
         let isConfigured: Bool
@@ -39,9 +40,9 @@ extension Core {
         settings.cors = CORSPolicy()
         settings.trustedProxies = TrustedProxies()
         let server = try HTTPServer(
-            options: settings, functions: [], hostRoutes: AdminRoutes.make({ deployment.runners }, token: token),
-            health: nil,
-            pool: pool, loops: loops, logger: logger
+            options: settings, functions: [],
+            hostRoutes: AdminRoutes.make(runners, token: token, processes: processes), health: nil, pool: pool,
+            loops: loops, logger: logger
         ) { addresses in
             guard isConfigured else { return }
             for address in addresses { LogOutput.announce("admin on \(address.url)") }

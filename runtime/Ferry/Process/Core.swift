@@ -74,7 +74,7 @@ struct Core: Service {
             announce.finish()
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: deployment)]
-        let admin = try makeAdmin(deployment, pool: pool, loops: loops)
+        let admin = try makeAdmin({ deployment.runners }, pool: pool, loops: loops)
         if let admin { services.append(.init(service: admin.server)) }
         services.append(.init(service: server))
         if let companion {

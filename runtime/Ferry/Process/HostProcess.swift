@@ -25,6 +25,8 @@ struct HostProcess {
         var configurationFile: String?
         var only: [String]?
         var listen: [ListenAddress]?
+        /// Whether each function runs in processes of its own.
+        var isIsolated = false
         /// What stands between a function and its callers; applied to each one as it is loaded.
         var decorate: @Sendable (LoadedFunction) -> LoadedFunction = { $0 }
         /// How functions are loaded.
@@ -42,8 +44,6 @@ struct HostProcess {
         var isPrivate = false
         /// Whether invocations are recorded in the data folder.
         var records = false
-        /// Applied to every function when it is loaded.
-        var decorate: @Sendable (LoadedFunction) -> LoadedFunction = { $0 }
     }
 
     /// What runs beside the host once it listens; when it returns, the host shuts down.
@@ -113,9 +113,10 @@ struct HostProcess {
         if let localS3 {
             services.append(.init(service: localS3, failureTerminationBehavior: .gracefullyShutdownGroup))
         }
+        let service: any Service = options.isIsolated ? Supervisor(core: core) : core
         services.append(
             .init(
-                service: core, successTerminationBehavior: .gracefullyShutdownGroup,
+                service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .gracefullyShutdownGroup))
         var setup = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)

@@ -16,13 +16,16 @@ enum LogOutput {
         set { levelIndex.store(Logger.Level.allCases.firstIndex(of: newValue) ?? 2, ordering: .relaxed) }
     }
 
-    static func bootstrap(_ settings: Configuration.Log) {
+    static func bootstrap(_ settings: Configuration.Log, metadata: Logger.Metadata = [:]) {
         level = settings.level
         LoggingSystem.bootstrap { _ in
-            switch settings.format {
-            case .text: TextLogHandler()
-            case .json: JSONLogHandler()
-            }
+            var handler: any LogHandler =
+                switch settings.format {
+                case .text: TextLogHandler()
+                case .json: JSONLogHandler()
+                }
+            handler.metadata = metadata
+            return handler
         }
     }
 

@@ -53,7 +53,9 @@ extension Configuration {
     private static let day = Duration.seconds(86_400)
 
     private mutating func apply(_ json: PositionedJSON, with reader: inout StrictReader) {
-        let keys = ["http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin", "record"]
+        let keys = [
+            "http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin", "record", "isolation",
+        ]
         guard let root = reader.object(json, keys: keys) else { return }
         applyHTTP(root, with: &reader)
         applyCORS(root, with: &reader)
@@ -67,6 +69,7 @@ extension Configuration {
         applyDownloads(root, with: &reader)
         applyAdmin(root, with: &reader)
         applyRecord(root, with: &reader)
+        applyIsolation(root, with: &reader)
     }
 
     private mutating func applyHTTP(_ root: StrictReader.Object, with reader: inout StrictReader) {

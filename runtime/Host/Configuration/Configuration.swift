@@ -127,6 +127,8 @@ public struct Configuration: Sendable {
     public var record = Record()
     /// The download functions.
     public var downloads = DownloadsConfiguration()
+    /// Functions in processes of their own.
+    public var isolation = Isolation()
 
     /// The defaults.
     public init() {}
