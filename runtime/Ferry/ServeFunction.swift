@@ -13,6 +13,8 @@ struct ServeFunction: AsyncParsableCommand {
     @Option(name: .customLong("config"))
     var configurationFile: String?
 
+    @Flag var record = false
+
     @Option var module: String
 
     @Option var links: Int
@@ -30,9 +32,10 @@ struct ServeFunction: AsyncParsableCommand {
             guard FunctionProcessHost.dieWithSupervisor(supervisor) else {
                 throw CommandFailure("serve-function is started by ferry serve --isolate only")
             }
-            let options = HostProcess.Options(
+            var options = HostProcess.Options(
                 functionsFolder: folders.functionsFolder, dataFolder: folders.dataFolder,
                 configurationFile: configurationFile)
+            options.records = record
             try await FunctionProcessHost(function: function, module: module, linkCount: links, options: options).run()
         }
     }

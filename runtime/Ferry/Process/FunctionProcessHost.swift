@@ -72,7 +72,11 @@ struct FunctionProcessHost {
         cleanup.add { pool.shutDown() }
         let invocations = InvocationServices(
             logger: logger, bindings: stores.bindings(queues: queues, configuration), pool: pool, loops: loops)
-        let runners = registry.functions.map { FunctionRunner(links.reportingWork($0), services: invocations) }
+        let recorder = options.makeRecorder(configuration, logger)
+        if let recorder { cleanup.add { await recorder.close() } }
+        let runners = registry.functions.map { function in
+            FunctionRunner(links.reportingWork(recorder?.decorate(function) ?? function), services: invocations)
+        }
         cleanup.add {
             // Handlers that were cancelled still put back what they had taken.
             for runner in runners where await !runner.waitUntilIdle(atMost: .seconds(5)) {

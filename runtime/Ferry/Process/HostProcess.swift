@@ -100,7 +100,8 @@ struct HostProcess {
         let redis = try await startRedis()
         let localS3 = try makeLocalS3(group)
         var options = options
-        let recorder = options.records ? makeRecorder() : nil
+        // Under isolation the functions' own processes record: there the queues' calls are seen too.
+        let recorder = options.isIsolated ? nil : options.makeRecorder(configuration, logger)
         if let recorder {
             let inner = options.decorate
             options.decorate = { recorder.decorate(inner($0)) }
@@ -126,12 +127,6 @@ struct HostProcess {
         do { result = .success(try await ServiceGroup(configuration: setup).run()) } catch { result = .failure(error) }
         await recorder?.close()
         try result.get()
-    }
-
-    private func makeRecorder() -> InvocationRecorder {
-        InvocationRecorder(
-            dataFolder: options.dataFolder, limits: configuration.record.limits,
-            redaction: Redaction(also: configuration.record.redact), logger: logger)
     }
 
     /// The services' own logger: their coming and going is of no interest below debug level.
@@ -183,5 +178,15 @@ extension Configuration {
         http.hasPrivateSockets = true
         http.drainTimeout = min(http.drainTimeout, .seconds(2))
         log.level = max(log.level, .warning)
+    }
+}
+
+extension HostProcess.Options {
+    /// What keeps invocations, if that was asked for; the caller closes it.
+    func makeRecorder(_ configuration: Configuration, _ logger: Logger) -> InvocationRecorder? {
+        guard records else { return nil }
+        return InvocationRecorder(
+            dataFolder: dataFolder, limits: configuration.record.limits,
+            redaction: Redaction(also: configuration.record.redact), logger: logger)
     }
 }

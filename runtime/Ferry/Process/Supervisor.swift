@@ -83,6 +83,7 @@ struct Supervisor: Service {
         var arguments = [CommandLine.arguments.first ?? "ferry", "serve-function"]
         arguments += ["--functions", options.functionsFolder, "--data", options.dataFolder]
         if let file = options.configurationFile { arguments += ["--config", file] }
+        if options.records { arguments.append("--record") }
         return arguments
     }
 

@@ -197,7 +197,7 @@ extension LoadedFunction {
     init(_ name: String, _ manifest: FunctionManifest, _ relay: Relay) {
         let handler: ModuleEntry.Handler =
             switch manifest.trigger {
-            case .http: .http { request, context in try await relay.http(request, context) }
+            case .http, .cloudEvents: .http { request, context in try await relay.http(request, context) }
             case .sse: .stream { request, events, context in try await relay.stream(request, events, context) }
             case .webSocket:
                 .webSocket { request, upgrade, context in try await relay.webSocket(request, upgrade, context) }

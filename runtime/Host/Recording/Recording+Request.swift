@@ -12,7 +12,7 @@ extension Recording {
     func requestMembers(_ request: Request, _ redaction: Redaction) -> [(String, PositionedJSON.Value?)] {
         let (method, route) =
             switch function.manifest.trigger {
-            case .http(let method, let path): (method, path)
+            case .http(let method, let path), .cloudEvents(let method, let path): (method, path)
             case .sse(let path), .webSocket(let path): ("GET", path)
             case .queue, .schedule: (request.method.rawValue, request.path)
             }
