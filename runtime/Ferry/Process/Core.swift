@@ -217,7 +217,7 @@ extension ListenAddress {
     var url: String {
         switch self {
         case .tcp: "http://\(self)"
-        case .unix: description
+        case .unix, .inherited: description
         }
     }
 }

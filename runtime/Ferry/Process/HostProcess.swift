@@ -46,19 +46,27 @@ struct HostProcess {
         self.options = options
         let file = options.configurationFile
         var configuration = try Configuration.load(file: file, environment: EnvironmentVariable.values())
-        if let listen = options.listen {
-            configuration.http.addresses = listen
-        } else if let text = getenv("PORT").map({ String(cString: $0) }), !text.isEmpty {
-            guard let port = UInt16(text) else {
-                throw CommandFailure("environment variable PORT must be a port number, not \"\(text)\"")
-            }
-            configuration.http.addresses = [
-                .tcp(host: "127.0.0.1", port: Int(port)), .tcp(host: "::1", port: Int(port)),
-            ]
+        let inherited = try InheritedSockets.take()
+        if let addresses = try options.listen ?? inherited ?? Self.platformAddresses() {
+            configuration.http.addresses = addresses
         }
         self.configuration = configuration
         LogOutput.bootstrap(configuration.log)
         logger = Logger(label: "ferry")
+        if options.listen != nil, let inherited {
+            // They stay open, in the hands of the service manager too, so clients would wait for ever.
+            logger.warning("--listen is given: nobody listens on the sockets of LISTEN_FDS")
+            for case .inherited(let descriptor) in inherited { close(descriptor) }
+        }
+    }
+
+    /// Where `PORT` asks to listen. Platforms that set it reach the process from outside, so these are all interfaces.
+    private static func platformAddresses() throws -> [ListenAddress]? {
+        guard let text = getenv("PORT").map({ String(cString: $0) }), !text.isEmpty else { return nil }
+        guard let port = UInt16(text) else {
+            throw CommandFailure("environment variable PORT must be a port number, not \"\(text)\"")
+        }
+        return [.tcp(host: "0.0.0.0", port: Int(port)), .tcp(host: "::", port: Int(port))]
     }
 
     /// Runs until SIGTERM or SIGINT, or until the companion has returned.
