@@ -87,6 +87,12 @@ public struct Configuration: Sendable {
         public var level = Logger.Level.info
         /// How a line looks.
         public var format = Format.text
+
+        /// Makes the settings of a command that has no configuration.
+        public init(level: Logger.Level = .info, format: Format = .text) {
+            self.level = level
+            self.format = format
+        }
     }
 
     /// The admin listener.
