@@ -41,6 +41,7 @@ struct HostProcess {
     let options: Options
     var configuration: Configuration
     let logger: Logger
+    private let logFile: LogFile?
 
     init(_ options: Options) throws {
         self.options = options
@@ -51,7 +52,9 @@ struct HostProcess {
             configuration.http.addresses = addresses
         }
         self.configuration = configuration
-        LogOutput.bootstrap(configuration.log)
+        let keepsLog = configuration.log.file ?? (configuration.redis.url == nil)
+        logFile = keepsLog ? LogFile(dataFolder: options.dataFolder, keptBytes: configuration.log.keptBytes) : nil
+        LogOutput.bootstrap(configuration.log, file: logFile)
         logger = Logger(label: "ferry")
         if options.listen != nil, let inherited {
             // They stay open, in the hands of the service manager too, so clients would wait for ever.
@@ -71,6 +74,7 @@ struct HostProcess {
 
     /// Runs until SIGTERM or SIGINT, or until the companion has returned.
     func run(companion: Companion? = nil) async throws {
+        defer { logFile?.close() }
         raiseOpenFileLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount ?? System.coreCount)
         try makeFolder(options.dataFolder)
