@@ -58,9 +58,8 @@ def use_built_modules(data, cache=[]):
 class Host:
     """One `ferry serve` process, or one of another verb that serves."""
 
-    def __init__(
-        self, folder, functions=ROOT / "functions", config=None, args=(), env=None, binary=None, wait=True, verb="serve"
-    ):
+    def __init__(self, folder, functions=ROOT / "functions", config=None, args=(), env=None, binary=None, wait=True,
+                 listen="127.0.0.1:0", prefix=(), pass_fds=(), verb="serve"):
         self.data = pathlib.Path(folder) / "data"
         self.data.mkdir(parents=True, exist_ok=True)
         if pathlib.Path(functions) == ROOT / "functions" and binary is None:
@@ -77,13 +76,14 @@ class Host:
         config_path.write_text(json.dumps(settings))
         self.command = [
             binary or FERRY, verb, "--data", str(self.data), "--functions", str(functions),
-            "--config", str(config_path), "--listen", "127.0.0.1:0", *args,
+            "--config", str(config_path), *(["--listen", listen] if listen else []), *args,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "REDIS_"))}
         environment.update(env or {})
         self.log = open(self.log_path, "w")
         self.process = subprocess.Popen(
-            self.command, stdout=self.log, stderr=subprocess.STDOUT, env=environment, cwd=folder
+            [*prefix, *self.command], stdout=self.log, stderr=subprocess.STDOUT, env=environment, cwd=folder,
+            pass_fds=pass_fds,
         )
         self.port = None
         if wait:

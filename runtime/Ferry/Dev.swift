@@ -37,13 +37,16 @@ struct Dev: AsyncParsableCommand {
             hostOptions.loading.isQuick = true
             hostOptions.isStrict = strictReload
             hostOptions.isReported = false
-            hostOptions.observe = { report in console.line(report.line(on: terminal)) }
-            let host = try Dev.host(hostOptions)
+            var host = try Dev.host(hostOptions)
+            host.options.observe = { [logFile = host.logFile] report in
+                console.line(report.line(on: terminal))
+                logFile?.append(report.logLine)
+            }
             console.line("loading functions of \(hostOptions.functionsFolder)")
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            try await withThrowingTaskGroup(of: Void.self) { [host] group in
                 group.addTask { await console.run() }
                 defer { console.finish() }
-                try await host.run { [hostOptions, logger = host.logger] running in
+                try await host.run { [hostOptions = host.options, logger = host.logger] running in
                     try await Dev.work(
                         Reloader(
                             running: running, options: hostOptions, console: console, terminal: terminal,

@@ -13,7 +13,7 @@ struct Ferry: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Dev.self, Demo.self, Download.self, Watch.self, New.self, Build.self, List.self, Describe.self,
-            Explain.self, Event.self, Invoke.self, Test.self, Replay.self, Validate.self, Queue.self, Dead.self,
-            ExportSDK.self, S3.self, ServeFunction.self,
+            Explain.self, Event.self, Invoke.self, Test.self, Replay.self, Logs.self, Doctor.self, Validate.self,
+            Queue.self, Dead.self, ExportSDK.self, S3.self, ServeFunction.self,
         ])
 }

@@ -11,6 +11,9 @@ struct Serve: AsyncParsableCommand {
             runs a private redis-server, an S3 endpoint over files and a SQLite history in the data folder; several \
             hosts may share one.
 
+            Listens on --listen; else on the sockets of systemd (LISTEN_FDS); else on PORT, of all interfaces; else \
+            where the configuration says.
+
             A function that does not compile, or whose manifest is wrong, is reported; the others are served.
 
             Examples:
@@ -19,6 +22,7 @@ struct Serve: AsyncParsableCommand {
               ferry serve --isolate
               ferry serve --functions ~/functions --config my.json --data /var/lib/ferry
               REDIS_URL=redis://cache/2 ferry serve --listen unix:/run/ferry.sock
+              systemd-socket-activate -l 127.0.0.1:3000 ferry serve
             """)
 
     @OptionGroup var options: ServeOptions

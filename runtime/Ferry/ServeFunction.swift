@@ -15,6 +15,8 @@ struct ServeFunction: AsyncParsableCommand {
 
     @Flag var record = false
 
+    @Flag var log = false
+
     @Option var module: String
 
     @Option var links: Int
@@ -36,6 +38,7 @@ struct ServeFunction: AsyncParsableCommand {
                 functionsFolder: folders.functionsFolder, dataFolder: folders.dataFolder,
                 configurationFile: configurationFile)
             options.records = record
+            options.keepsLog = log
             try await FunctionProcessHost(function: function, module: module, linkCount: links, options: options).run()
         }
     }

@@ -190,7 +190,7 @@ public final class LocalS3: Service {
     private var descriptionPath: String { folder + "/endpoint.json" }
 
     /// What `s3/endpoint.json` says; `nil` when there is none, or one that nobody can read.
-    private static func readDescription(_ path: String) throws -> S3Description? {
+    static func readDescription(_ path: String) throws -> S3Description? {
         try Folder.contents(of: path).flatMap {
             try? JSON.decode(S3Description.self, from: String(decoding: $0, as: UTF8.self))
         }

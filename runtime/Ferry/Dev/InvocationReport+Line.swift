@@ -1,4 +1,6 @@
 import Host
+import Logging
+import NIOCore
 
 extension InvocationReport {
     /// One line for people: id, function, what was asked, how it ended, times, cold or warm.
@@ -12,6 +14,18 @@ extension InvocationReport {
             parts.append(isCold ? terminal.coloured("cold", .yellow) : "warm")
         }
         return parts.joined(separator: "  ")
+    }
+
+    /// The line that the log in the data folder gets of it.
+    var logLine: ByteBuffer {
+        var metadata: Logger.Metadata = [
+            "function": "\(function ?? "-")", "request_id": "\(requestID)", "outcome": "\(outcomeText)",
+            "wait_us": "\(Int(waited / .microseconds(1)))", "run_us": "\(Int(ran / .microseconds(1)))",
+        ]
+        if let request { metadata["request"] = "\(request)" }
+        if attempt > 1 { metadata["attempt"] = "\(attempt)" }
+        if let isCold { metadata["start"] = isCold ? "cold" : "warm" }
+        return LogLine.json(level: "info", message: "invocation", metadata)
     }
 
     private var outcomeText: String {

@@ -156,7 +156,7 @@ extension ListenAddress {
     var url: String {
         switch self {
         case .tcp: "http://\(self)"
-        case .unix: description
+        case .unix, .inherited: description
         }
     }
 }

@@ -39,7 +39,9 @@ struct FunctionProcessHost {
         for descriptor in [first] + links { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         let configuration = try Configuration.load(
             file: options.configurationFile, environment: EnvironmentVariable.values())
-        LogOutput.bootstrap(configuration.log, metadata: ["pid": "\(getpid())"])
+        let logFile = options.makeLogFile(configuration)
+        defer { logFile?.close() }
+        LogOutput.bootstrap(configuration.log, file: logFile, metadata: ["pid": "\(getpid())"])
         limitOpenFiles(configuration.isolation.openFiles)
         let logger = Logger(label: "ferry")
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount ?? System.coreCount)

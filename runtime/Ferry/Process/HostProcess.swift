@@ -42,6 +42,8 @@ struct HostProcess {
         /// Whether the host is for a command's own calls by hand: on the embedded stores whatever the configuration
         /// names, reached by its admin socket only, without triggers and announcements.
         var isPrivate = false
+        /// Whether the log is kept in the data folder; the configuration's say when `nil`.
+        var keepsLog: Bool?
         /// Whether invocations are recorded in the data folder.
         var records = false
     }
@@ -61,15 +63,27 @@ struct HostProcess {
         let live: LiveHost
     }
 
-    let options: Options
+    var options: Options
     var configuration: Configuration
     let logger: Logger
+    /// What keeps the log in the data folder.
+    let logFile: LogFile?
 
     init(_ options: Options) throws {
+        var options = options
+        let inherited = options.isPrivate ? nil : try InheritedSockets.take()
+        let hasListen = options.listen != nil
+        options.listen = options.listen ?? inherited
         self.options = options
         configuration = try HostProcess.loadConfiguration(options)
-        LogOutput.bootstrap(configuration.log)
+        logFile = options.makeLogFile(configuration)
+        LogOutput.bootstrap(configuration.log, file: logFile)
         logger = Logger(label: "ferry")
+        if hasListen, let inherited {
+            // They stay open, in the hands of the service manager too, so clients would wait for ever.
+            logger.warning("--listen is given: nobody listens on the sockets of LISTEN_FDS")
+            for case .inherited(let descriptor) in inherited { close(descriptor) }
+        }
     }
 
     /// Reads the configuration; the command line goes before it.
@@ -78,22 +92,25 @@ struct HostProcess {
     static func loadConfiguration(_ options: Options) throws -> Configuration {
         let file = options.configurationFile
         var configuration = try Configuration.load(file: file, environment: EnvironmentVariable.values())
-        if let listen = options.listen {
-            configuration.http.addresses = listen
-        } else if let text = getenv("PORT").map({ String(cString: $0) }), !text.isEmpty {
-            guard let port = UInt16(text) else {
-                throw CommandFailure("environment variable PORT must be a port number, not \"\(text)\"")
-            }
-            configuration.http.addresses = [
-                .tcp(host: "127.0.0.1", port: Int(port)), .tcp(host: "::1", port: Int(port)),
-            ]
+        if let addresses = try options.listen ?? platformAddresses() {
+            configuration.http.addresses = addresses
         }
         if options.isPrivate { configuration.makePrivate(in: options.dataFolder) }
         return configuration
     }
 
+    /// Where `PORT` asks to listen. Platforms that set it reach the process from outside, so these are all interfaces.
+    private static func platformAddresses() throws -> [ListenAddress]? {
+        guard let text = getenv("PORT").map({ String(cString: $0) }), !text.isEmpty else { return nil }
+        guard let port = UInt16(text) else {
+            throw CommandFailure("environment variable PORT must be a port number, not \"\(text)\"")
+        }
+        return [.tcp(host: "0.0.0.0", port: Int(port)), .tcp(host: "::", port: Int(port))]
+    }
+
     /// Runs until SIGTERM or SIGINT, or until the companion has returned.
     func run(companion: Companion? = nil) async throws {
+        defer { logFile?.close() }
         raiseOpenFileLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount ?? System.coreCount)
         try makeFolder(options.dataFolder)
@@ -182,6 +199,17 @@ extension Configuration {
 }
 
 extension HostProcess.Options {
+    /// Whether the log is kept in the data folder: on the embedded default, unless the configuration says otherwise.
+    func isLogKept(_ configuration: Configuration) -> Bool {
+        !isPrivate && (keepsLog ?? configuration.log.file ?? (configuration.redis.url == nil))
+    }
+
+    /// What keeps the log in the data folder, if that is wanted; the caller closes it.
+    func makeLogFile(_ configuration: Configuration) -> LogFile? {
+        guard isLogKept(configuration) else { return nil }
+        return LogFile(dataFolder: dataFolder, keptBytes: configuration.log.keptBytes)
+    }
+
     /// What keeps invocations, if that was asked for; the caller closes it.
     func makeRecorder(_ configuration: Configuration, _ logger: Logger) -> InvocationRecorder? {
         guard records else { return nil }

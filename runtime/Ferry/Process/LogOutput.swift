@@ -2,6 +2,7 @@ import FunctionKit
 import Glibc
 import Host
 import Logging
+import NIOCore
 import Synchronization
 
 /// Where a process writes: what it announces to standard output, its log to standard error.
@@ -16,13 +17,14 @@ enum LogOutput {
         set { levelIndex.store(Logger.Level.allCases.firstIndex(of: newValue) ?? 2, ordering: .relaxed) }
     }
 
-    static func bootstrap(_ settings: Configuration.Log, metadata: Logger.Metadata = [:]) {
+    /// Sets the process's loggers up; `file` gets their lines too.
+    static func bootstrap(_ settings: Configuration.Log, file: LogFile? = nil, metadata: Logger.Metadata = [:]) {
         level = settings.level
         LoggingSystem.bootstrap { _ in
             var handler: any LogHandler =
                 switch settings.format {
-                case .text: TextLogHandler()
-                case .json: JSONLogHandler()
+                case .text: TextLogHandler(file: file)
+                case .json: JSONLogHandler(file: file)
                 }
             handler.metadata = metadata
             return handler
@@ -57,9 +59,12 @@ enum LogOutput {
 
 /// One line an entry, for people: time, level, message, metadata.
 struct TextLogHandler: LogHandler {
+    private let file: LogFile?
     private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
+
+    init(file: LogFile?) { self.file = file }
 
     var logLevel: Logger.Level {
         get { ownLevel ?? LogOutput.level }
@@ -72,20 +77,22 @@ struct TextLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
+        let merged = merged(event)
+        file?.append(LogLine.json(level: event.level.rawValue, message: "\(event.message)", merged))
         var line = "\(Timestamp.now) \(event.level) \(event.message)"
-        for (key, value) in merged(event).sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
+        for (key, value) in merged.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
         LogOutput.write(line.replacing("\n", with: "\\n") + "\n", to: STDERR_FILENO)
     }
 }
 
 /// One JSON object a line.
 struct JSONLogHandler: LogHandler {
-    /// The members that every line has; metadata of the same name is left out.
-    private static let own: Set<String> = ["time", "level", "message"]
-
+    private let file: LogFile?
     private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
+
+    init(file: LogFile?) { self.file = file }
 
     var logLevel: Logger.Level {
         get { ownLevel ?? LogOutput.level }
@@ -98,20 +105,9 @@ struct JSONLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        var writer = JSONWriter()
-        writer.object { json in
-            json.key("time")
-            json.value(Timestamp.now.rfc3339)
-            json.key("level")
-            json.value(event.level.rawValue)
-            json.key("message")
-            json.value("\(event.message)")
-            for (key, value) in merged(event).sorted(by: { $0.key < $1.key }) where !JSONLogHandler.own.contains(key) {
-                json.key(escaping: key)
-                json.value("\(value)")
-            }
-        }
-        LogOutput.write(String(buffer: writer.buffer) + "\n", to: STDERR_FILENO)
+        let line = LogLine.json(level: event.level.rawValue, message: "\(event.message)", merged(event))
+        file?.append(line)
+        LogOutput.write(String(buffer: line) + "\n", to: STDERR_FILENO)
     }
 }
 

@@ -84,6 +84,7 @@ struct Supervisor: Service {
         arguments += ["--functions", options.functionsFolder, "--data", options.dataFolder]
         if let file = options.configurationFile { arguments += ["--config", file] }
         if options.records { arguments.append("--record") }
+        if options.isLogKept(core.configuration) { arguments.append("--log") }
         return arguments
     }
 

@@ -27,6 +27,7 @@ extension ListenAddress {
     var isLocal: Bool {
         switch self {
         case .unix: return true
+        case .inherited: return false
         case .tcp("::1", _), .tcp("localhost", _): return true
         case .tcp(let host, _):
             var address = in_addr()

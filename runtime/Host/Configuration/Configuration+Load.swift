@@ -187,7 +187,7 @@ extension Configuration {
     }
 
     private mutating func applyLog(_ root: StrictReader.Object, with reader: inout StrictReader) {
-        guard let section = reader.object(root, "log", keys: ["level", "format"]) else { return }
+        guard let section = reader.object(root, "log", keys: ["level", "format", "file", "keep"]) else { return }
         let names = Logger.Level.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         set(
             &log.level,
@@ -195,6 +195,8 @@ extension Configuration {
                 json.string.flatMap { Logger.Level(rawValue: $0) }
             })
         set(&log.format, reader.choice(section, "format"))
+        set(&log.file, reader.bool(section, "file"))
+        set(&log.keptBytes, reader.byteCount(section, "keep", in: 64 << 10...1 << 30))
     }
 
     func set<Value>(_ target: inout Value, _ value: Value?) {

@@ -87,6 +87,16 @@ public struct Configuration: Sendable {
         public var level = Logger.Level.info
         /// How a line looks.
         public var format = Format.text
+        /// Whether the lines are kept in the data folder too; where Redis is the embedded one when `nil`.
+        public var file: Bool?
+        /// How much of them is kept, in bytes.
+        public var keptBytes = 16 << 20
+
+        /// Makes the settings of a command that has no configuration.
+        public init(level: Logger.Level = .info, format: Format = .text) {
+            self.level = level
+            self.format = format
+        }
     }
 
     /// The admin listener.

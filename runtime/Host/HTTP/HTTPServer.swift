@@ -112,7 +112,7 @@ public final class HTTPServer: Service {
         // What was replaced meanwhile.
         await install()
         let listeners = try await listen(states)
-        onListening(listeners.compactMap { ListenAddress($0.localAddress) })
+        onListening(listeners.compactMap { ListenAddress($0.channel.localAddress) })
         let grace: Duration
         do {
             try await gracefulShutdown()
@@ -124,13 +124,13 @@ public final class HTTPServer: Service {
         await stop(listeners, all, grace: grace)
     }
 
-    private func listen(_ states: [ObjectIdentifier: NIOLoopBound<LoopState>]) async throws -> [any Channel] {
-        var listeners: [any Channel] = []
+    private func listen(_ states: [ObjectIdentifier: NIOLoopBound<LoopState>]) async throws -> [Listener] {
+        var listeners: [Listener] = []
         var missing: ListenError?
         do {
             for address in core.options.addresses {
                 do {
-                    listeners.append(try await bind(address, states))
+                    listeners.append(Listener(channel: try await bind(address, states), address: address))
                 } catch let error as IOError where [EADDRNOTAVAIL, EAFNOSUPPORT].contains(error.errnoCode) {
                     // The machine lacks this address, for example all of IPv6.
                     missing = ListenError(address: address, reason: String(cString: strerror(error.errnoCode)))
@@ -185,10 +185,19 @@ public final class HTTPServer: Service {
                 throw error
             }
             return listener
+        case .inherited(let descriptor):
+            let listener = try await bootstrap.withBoundSocket(descriptor).get()
+            // NIO has the kernel hold as many connections as it thinks right.
+            guard Glibc.listen(descriptor, CInt(core.options.backlog)) == 0 else {
+                let error = IOError(errnoCode: errno, reason: "listen")
+                try? await listener.close()
+                throw error
+            }
+            return listener
         }
     }
 
-    private func stop(_ listeners: [any Channel], _ states: [NIOLoopBound<LoopState>], grace: Duration) async {
+    private func stop(_ listeners: [Listener], _ states: [NIOLoopBound<LoopState>], grace: Duration) async {
         core.beginDraining()
         await close(listeners)
         forEachConnection(states) { $0.drain() }
@@ -212,15 +221,20 @@ public final class HTTPServer: Service {
         }
     }
 
-    private func close(_ listeners: [any Channel]) async {
+    private func close(_ listeners: [Listener]) async {
         for listener in listeners {
-            let address = ListenAddress(listener.localAddress)
             do {
-                try await listener.close()
+                try await listener.channel.close()
             } catch {
                 core.logger.debug("a listener was closed already", metadata: ["error": "\(error)"])
             }
-            if case .unix(let path) = address { unlink(path) }
+            if case .unix(let path) = listener.address { unlink(path) }
         }
+    }
+
+    private struct Listener {
+        let channel: any Channel
+        /// As it was asked for.
+        let address: ListenAddress
     }
 }

@@ -6,6 +6,9 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     case tcp(host: String, port: Int)
     /// A Unix socket. A socket file that is there already is replaced.
     case unix(path: String)
+    /// A stream socket, bound already, that the process was started with. The server owns the descriptor and closes it;
+    /// the file of a Unix socket stays.
+    case inherited(descriptor: CInt)
 
     /// Reads `host:port`, `[v6]:port` or `unix:PATH`; `nil` for anything else.
     public init?(_ text: String) {
@@ -28,11 +31,12 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         self = .tcp(host: String(host), port: Int(port))
     }
 
-    /// The form that ``init(_:)`` reads.
+    /// The form that ``init(_:)`` reads, which names no descriptors.
     public var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .unix(let path): "unix:\(path)"
+        case .inherited(let descriptor): "descriptor \(descriptor)"
         }
     }
 
