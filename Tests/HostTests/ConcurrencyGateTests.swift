@@ -31,23 +31,23 @@ struct ConcurrencyGateTests {
     }
 
     @Test func `a higher limit lets those in who wait, a lower one takes nobody's place`() {
-        let granted = Atomic(0)
+        let granted = Mutex(0)
         let first = ConcurrencyGate(limit: 1, queueLimit: 9)
         #expect(enter(first) == "entered")
-        for _ in 0..<3 { _ = enter(first) { granted.add(1, ordering: .relaxed) } }
+        for _ in 0..<3 { _ = enter(first) { granted.withLock { $0 += 1 } } }
         let second = ConcurrencyGate(after: first, limit: 3, queueLimit: 9)
-        #expect(granted.load(ordering: .relaxed) == 2)
+        #expect(granted.withLock { $0 } == 2)
         let third = ConcurrencyGate(after: second, limit: 1, queueLimit: 9)
         first.leave()
         first.leave()
-        #expect(granted.load(ordering: .relaxed) == 2)
+        #expect(granted.withLock { $0 } == 2)
         first.leave()
-        #expect(granted.load(ordering: .relaxed) == 3)
+        #expect(granted.withLock { $0 } == 3)
         #expect(third.counts == (1, 0))
     }
 
     @Test func `places that are written off are free once, and their end frees nothing more`() {
-        let isEmpty = Atomic(false)
+        let isEmpty = Mutex(false)
         let old = ConcurrencyGate(limit: 1, queueLimit: 1)
         #expect(enter(old) == "entered")
         let new = ConcurrencyGate(after: old, limit: 1, queueLimit: 1)
@@ -55,9 +55,9 @@ struct ConcurrencyGateTests {
         #expect(old.writeOff() == 0)
         #expect(enter(new) == "entered")
         #expect(enter(new) == "waiting")
-        old.whenEmpty { isEmpty.store(true, ordering: .relaxed) }
+        old.whenEmpty { isEmpty.withLock { $0 = true } }
         old.leave()
-        #expect(isEmpty.load(ordering: .relaxed))
+        #expect(isEmpty.withLock { $0 })
         #expect(new.counts == (1, 1))
     }
 }

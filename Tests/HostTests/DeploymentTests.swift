@@ -141,21 +141,21 @@ struct DeploymentTests {
         try await deployment.apply([item("a", "a1")])
         let old = deployment.runners[0]
         let gate = OneShot<Void>()
-        let order = Mutex<[String]>([])
+        let order = Order()
         try await running(deployment) {
             async let first: Void = old.run(requestID: "1") { _ in
                 await gate.value()
-                order.withLock { $0.append("old") }
+                order.all.withLock { $0.append("old") }
             }
             await eventually("it runs") { old.counts.running == 1 }
             try await deployment.apply([item("a", "a2")])
             let new = deployment.runners[0]
             #expect(new.counts.running == 1)
-            async let second: Void = new.run(requestID: "2") { _ in order.withLock { $0.append("new") } }
+            async let second: Void = new.run(requestID: "2") { _ in order.all.withLock { $0.append("new") } }
             await eventually("the new one waits") { new.counts.waiting == 1 }
             gate.set(())
-            try await (first, second)
-            #expect(order.withLock { $0 } == ["old", "new"])
+            _ = try await (first, second)
+            #expect(order.all.withLock { $0 } == ["old", "new"])
             await eventually("the old one is forgotten") { deployment.allRunners.count == 1 }
         }
     }
@@ -194,6 +194,11 @@ struct DeploymentTests {
                 released.withLock { $0.filter { $0.runner != nil }.count } == 1
             }
         }
+    }
+
+    /// What happened, in its order.
+    private final class Order: Sendable {
+        let all = Mutex<[String]>([])
     }
 
     private struct WeakRunner: Sendable {
