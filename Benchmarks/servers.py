@@ -27,6 +27,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def children(pid):
+    """The processes that a process has started and that have not ended."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as file:
+            found += [int(child) for child in file.read().split()]
+    return found
+
+
 def resident_megabytes(pid):
     with open(f"/proc/{pid}/status") as file:
         return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) / 1024
@@ -97,7 +106,7 @@ def nginx(bench, folder):
     return Server(command, port, f"{folder}/nginx-error.log")
 
 
-def ferry(bench, folder, functions, only=None, settings=None):
+def ferry(bench, folder, functions, only=None, settings=None, arguments=()):
     """A release host that shares the data folder with the others of this folder."""
     port = free_port()
     configuration = {"http": {"accessLog": False}, "storage": {"port": storage_port(folder)}}
@@ -107,7 +116,7 @@ def ferry(bench, folder, functions, only=None, settings=None):
     with open(path, "w") as file:
         json.dump(configuration, file)
     command = [bench.ferry(), "serve", "--functions", str(functions), "--data", f"{folder}/data", "--config", path]
-    command += ["--listen", f"127.0.0.1:{port}"] + (["--only", only] if only else [])
+    command += ["--listen", f"127.0.0.1:{port}"] + (["--only", only] if only else []) + list(arguments)
     return Server(command, port, f"{folder}/ferry.log")
 
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 from conftest import ROOT, SOAK, Host, stop_private_redis
-from support import Client, wait_until
+from support import wait_until
 from test_functions import handler, write_function
 from wsclient import CLOSE, TEXT, Frames, frame
 
@@ -205,6 +205,20 @@ def test_nothing_runs_before_a_request_and_after_the_idle_time(isolated):
     wait_until(lambda: not children(isolated, "good"), 20)
 
 
+def test_starts_and_stops_leave_nothing_behind(make_host, functions):
+    host = make_host(functions=functions, args=("--isolate", "--only", "good"), config={"isolation": {"idleTime": "100ms"}})
+
+    def cycle():
+        assert host.client.get("/good").status == 200
+        wait_until(lambda: not children(host), 20)
+        return len(os.listdir(f"/proc/{host.process.pid}/fd")), len(os.listdir(f"/proc/{host.process.pid}/task"))
+
+    first = [cycle() for _ in range(3)][-1]
+    for _ in range(100 if SOAK else 10):
+        last = cycle()
+    assert last[0] <= first[0] + 3 and last[1] <= first[1] + 2, (first, last)
+
+
 def test_a_fatal_error_ends_its_own_process_only(isolated):
     with Watched(isolated), concurrent.futures.ThreadPoolExecutor(4) as threads:
         first = isolated.client.get("/fatal/later")
@@ -232,6 +246,36 @@ def test_a_crash_at_every_request_backs_off_and_is_never_given_up_on(isolated):
         assert set(seen[:-1]) == {502} and int(answer.headers["retry-after"]) >= 1
         assert answer.json()["code"] == "function_unavailable"
         wait_until(lambda: isolated.client.get("/fatal/later").status == 200, 60)
+
+
+def in_flight(host, name):
+    found = [function for function in admin(host)["functions"] if function["name"] == name]
+    return sum(process["inFlight"] for process in found[0]["processes"])
+
+
+def test_a_call_that_its_process_had_not_begun_is_given_to_another(isolated):
+    pid = int(isolated.client.get("/good").body.split()[1])
+    os.kill(pid, signal.SIGSTOP)
+    with concurrent.futures.ThreadPoolExecutor(5) as threads:
+        waiting = [threads.submit(isolated.client.get, "/good") for _ in range(5)]
+        wait_until(lambda: in_flight(isolated, "good") == 5, 20)
+        os.kill(pid, signal.SIGKILL)
+        answers = [future.result() for future in waiting]
+    assert [answer.status for answer in answers] == [200] * 5
+    assert all(int(answer.body.split()[1]) != pid for answer in answers)
+
+
+def test_a_process_that_somebody_else_ends_drains_and_is_replaced(isolated):
+    pid = int(isolated.client.get("/fatal/later").body)
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(isolated.client.get, "/fatal/later")
+        wait_until(lambda: in_flight(isolated, "fatal") == 1, 20)
+        time.sleep(0.1)
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: any(p["state"] == "ending" for f in admin(isolated)["functions"] for p in f["processes"]), 20)
+        assert int(isolated.client.get("/fatal/later").body) != pid
+        assert int(waiting.result().body) == pid
+    wait_until(lambda: pid not in children(isolated), 20)
 
 
 @pytest.mark.parametrize("executor", ["pool", "loop"])
@@ -317,7 +361,9 @@ def test_sigterm_drains_a_request_a_stream_and_a_socket(make_host, functions):
             request = threads.submit(host.client.get, "/fatal/later")
             wait_until(lambda: any(f["name"] == "fatal" and f["running"] for f in admin(host)["functions"]))
             host.process.send_signal(signal.SIGTERM)
-            echo.expect_close(1012)
+            opcode, _, payload = echo.receive()
+            assert (opcode, payload[:2]) == (CLOSE, (1012).to_bytes(2, "big"))
+            echo.send(frame(CLOSE, payload[:2]))
             while chunk := stream.recv(65536):
                 data += chunk
             assert data.endswith(b"\r\n0\r\n\r\n") and b"retry: " in data

@@ -9,29 +9,18 @@ final class CallCounter: Sendable {
     }
 
     private let state = Mutex(State())
-    private let changed: @Sendable (Bool) -> Void
-
-    /// - Parameter changed: Told when something is under way, and when nothing is any more.
-    init(changed: @escaping @Sendable (Bool) -> Void = { _ in }) {
-        self.changed = changed
-    }
 
     func enter() {
-        let isFirst = state.withLock { state in
-            state.count += 1
-            return state.count == 1
-        }
-        if isFirst { changed(true) }
+        state.withLock { $0.count += 1 }
     }
 
     func leave() {
-        let (isLast, told) = state.withLock { state -> (Bool, [OneShot<Bool>]) in
+        let told = state.withLock { state -> [OneShot<Bool>] in
             state.count -= 1
-            guard state.count == 0 else { return (false, []) }
+            guard state.count == 0 else { return [] }
             defer { state.whenEmpty = [] }
-            return (true, state.whenEmpty)
+            return state.whenEmpty
         }
-        if isLast { changed(false) }
         for waiter in told { waiter.set(true) }
     }
 

@@ -43,7 +43,7 @@ public final class LinkServer: Sendable {
 
     /// The function with a handler that says when it works on jobs, events or ticks: its process is not idle then.
     public func reportingWork(_ function: LoadedFunction) -> LoadedFunction {
-        let work = CallCounter { [weak self] isBusy in
+        let work = BusyReport(loop: loops.all[0].eventLoop) { [weak self] isBusy in
             self?.writeToSupervisor { buffer in buffer.writeFrame(.busy) { $0.writeInteger(UInt8(isBusy ? 1 : 0)) } }
         }
         let handler: ModuleEntry.Handler
