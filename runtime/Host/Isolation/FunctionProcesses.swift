@@ -1,27 +1,20 @@
-/// The processes of functions that run isolated, each function in its own.
+/// The processes of functions, for what starts them for other reasons than requests: a queue's jobs, events, times.
 public protocol FunctionProcesses: Sendable {
-    /// Has at least so many processes of a function run, bounded by the function's limit, and keeps those that run from
-    /// ending as idle for one idle time.
-    ///
-    /// It returns as soon as what is missing is being started. After crashes a start may be refused for a while; the
-    /// caller asks again as long as there is work.
-    ///
-    /// - Parameters:
-    ///   - function: The function's name.
-    ///   - processes: How many, at least 1.
+    /// Starts processes of a function if fewer run, within its limit and its back-off, and keeps those that run for
+    /// another idle time. An unknown name does nothing.
     func ensure(_ function: String, processes: Int) async
 
-    /// How many processes of a function start or serve. One that was told to end counts no more. Does not wait.
+    /// How many processes of a function run or start, those that are ending not among them.
     func running(_ function: String) -> Int
 }
 
-/// Who is told of processes that have ended.
-public protocol FunctionProcessesDelegate: Sendable {
-    /// A process has ended and was reaped; it touches nothing any more. Returns at once.
+/// Told of the ends of functions' processes.
+public protocol FunctionProcessObserver: Sendable {
+    /// A process has ended, and its memory and connections are gone.
     ///
     /// - Parameters:
-    ///   - function: The function's name.
-    ///   - workerToken: What the process's queue worker was told to call itself.
-    ///   - wasCrash: Whether the end was not asked for.
+    ///   - function: The function.
+    ///   - workerToken: What the process's workers lock their jobs with begins with this, in hexadecimal digits.
+    ///   - wasCrash: Whether it ended without having been asked to, or had to be killed.
     func processEnded(function: String, workerToken: String, wasCrash: Bool) async
 }

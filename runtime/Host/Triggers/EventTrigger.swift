@@ -19,17 +19,22 @@ public struct EventTrigger: Service, CustomStringConvertible {
     ///   - settings: The queues' prefix.
     ///   - client: Redis; closed by the caller, after the trigger has ended.
     ///   - logger: Gets failures of the handler.
+    ///   - workerID: What the reader calls itself in a process of the function's own.
     /// - Throws: `BullError` when the queue's name is not valid.
-    public init?(_ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, logger: Logger) throws {
+    public init?(
+        _ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, logger: Logger,
+        workerID: String? = nil
+    ) throws {
         let manifest = runner.function.manifest
         guard case .queue(let queue, let moment) = manifest.trigger, let kind = EventTrigger.kind(moment),
             case .event(let handler) = runner.function.handler
         else { return nil }
         var options = BullEventReader.Options()
-        options.redeliverAfter = manifest.timeout + .seconds(30)
+        options.redeliverAfter = EventTrigger.redeliverAfter(manifest)
+        options.id = workerID
         description = "events of \(runner.function.name)"
         reader = try BullEventReader(
-            queue: queue, prefix: settings.prefix, group: "ferry-\(runner.function.name)", kinds: [kind],
+            queue: queue, prefix: settings.prefix, group: EventTrigger.group(of: runner.function.name), kinds: [kind],
             options: options, client: client, logger: logger
         ) { event in
             try await runner.run(requestID: event.jobID) { context in try await handler(event, context) }
@@ -41,7 +46,14 @@ public struct EventTrigger: Service, CustomStringConvertible {
         try await cancelWhenGracefulShutdown { try await reader.run() }
     }
 
-    private static func kind(_ moment: FunctionManifest.QueueMoment) -> QueueEvent.Kind? {
+    /// The consumer group of a function.
+    static func group(of function: String) -> String { "ferry-\(function)" }
+
+    /// An event whose handler has not returned by then was lost with its process.
+    static func redeliverAfter(_ manifest: FunctionManifest) -> Duration { manifest.timeout + .seconds(30) }
+
+    /// The event that calls a function; `nil` for a queue's jobs.
+    static func kind(_ moment: FunctionManifest.QueueMoment) -> QueueEvent.Kind? {
         switch moment {
         case .process: nil
         case .progress: .progress
