@@ -45,6 +45,9 @@ public struct Context: Sendable {
         guard let reportProgress else { return }
         try await reportProgress(try JSON.text(value))
     }
+
+    /// Reports progress that is JSON text already.
+    package func report(_ json: String) async throws { try await reportProgress?(json) }
 }
 
 /// The stores and settings that the configuration grants.

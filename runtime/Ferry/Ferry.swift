@@ -14,5 +14,6 @@ struct Ferry: AsyncParsableCommand {
         subcommands: [
             Serve.self, Demo.self, Download.self, Watch.self, New.self, Build.self, List.self, Describe.self,
             Explain.self, Event.self, Invoke.self, Validate.self, Queue.self, Dead.self, ExportSDK.self, S3.self,
+            ServeFunction.self,
         ])
 }

@@ -16,14 +16,24 @@ struct Serve: AsyncParsableCommand {
             Examples:
               ferry serve
               ferry serve --only status,download-url --listen 127.0.0.1:3001
+              ferry serve --isolate
               ferry serve --functions ~/functions --config my.json --data /var/lib/ferry
               REDIS_URL=redis://cache/2 ferry serve --listen unix:/run/ferry.sock
             """)
 
     @OptionGroup var options: ServeOptions
 
+    @Flag(
+        help: ArgumentHelp(
+            "Run each function in processes of its own, started when it is called and stopped when it is idle."))
+    var isolate = false
+
     func run() async throws {
-        try await CommandFailure.reported { try await HostProcess(options.hostOptions()).run() }
+        try await CommandFailure.reported {
+            var host = options.hostOptions()
+            host.isIsolated = isolate
+            try await HostProcess(host).run()
+        }
     }
 }
 

@@ -7,7 +7,9 @@ extension Core {
     ///
     /// Hosts may share a data folder; the first one has its socket, and the others go without unless the configuration
     /// gives each its own address.
-    func makeAdmin(_ runners: [FunctionRunner], pool: HandlerPool, loops: LoopExecutors) throws -> HTTPServer? {
+    func makeAdmin(
+        _ runners: [FunctionRunner], pool: HandlerPool, loops: LoopExecutors, processes: IsolatedFunctions? = nil
+    ) throws -> HTTPServer? {
         let address: ListenAddress
         let isConfigured: Bool
         switch configuration.admin.listen {
@@ -37,8 +39,9 @@ extension Core {
         settings.cors = CORSPolicy()
         settings.trustedProxies = TrustedProxies()
         return try HTTPServer(
-            options: settings, functions: [], hostRoutes: AdminRoutes.make(runners, token: token), health: nil,
-            pool: pool, loops: loops, logger: logger
+            options: settings, functions: [],
+            hostRoutes: AdminRoutes.make(runners, token: token, processes: processes), health: nil, pool: pool,
+            loops: loops, logger: logger
         ) { addresses in
             guard isConfigured else { return }
             for address in addresses { LogOutput.announce("admin on \(address.url)") }

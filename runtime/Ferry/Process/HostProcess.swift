@@ -25,6 +25,8 @@ struct HostProcess {
         var configurationFile: String?
         var only: [String]?
         var listen: [ListenAddress]?
+        /// Whether each function runs in processes of its own.
+        var isIsolated = false
         /// What stands between a function and its callers; applied to each one as it is loaded.
         var decorate: @Sendable (LoadedFunction) -> LoadedFunction = { $0 }
     }
@@ -78,9 +80,10 @@ struct HostProcess {
         if let localS3 {
             services.append(.init(service: localS3, failureTerminationBehavior: .gracefullyShutdownGroup))
         }
+        let service: any Service = options.isIsolated ? Supervisor(core: core) : core
         services.append(
             .init(
-                service: core, successTerminationBehavior: .gracefullyShutdownGroup,
+                service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .gracefullyShutdownGroup))
         var setup = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)

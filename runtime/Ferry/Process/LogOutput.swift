@@ -5,7 +5,7 @@ import Logging
 
 /// Where a process writes: what it announces to standard output, its log to standard error.
 enum LogOutput {
-    static func bootstrap(_ settings: Configuration.Log) {
+    static func bootstrap(_ settings: Configuration.Log, metadata: Logger.Metadata = [:]) {
         LoggingSystem.bootstrap { _ in
             var handler: any LogHandler =
                 switch settings.format {
@@ -13,6 +13,7 @@ enum LogOutput {
                 case .json: JSONLogHandler()
                 }
             handler.logLevel = settings.level
+            handler.metadata = metadata
             return handler
         }
     }

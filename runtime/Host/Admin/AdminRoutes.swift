@@ -11,13 +11,16 @@ public enum AdminRoutes {
     /// - Parameters:
     ///   - runners: The loaded functions.
     ///   - token: What callers must send as `Authorization: Bearer …`; others get 401.
+    ///   - processes: The processes of functions that have their own.
     /// - Returns: The routes, for a server of their own.
-    public static func make(_ runners: [FunctionRunner], token: AdminToken) -> [HostRoute] {
+    public static func make(
+        _ runners: [FunctionRunner], token: AdminToken, processes: IsolatedFunctions? = nil
+    ) -> [HostRoute] {
         let byName = Dictionary(runners.map { ($0.function.name, $0) }) { first, _ in first }
         return [
             HostRoute("GET", "/admin/functions") { request in
                 try authorize(request, token)
-                return list(runners)
+                return list(runners, processes)
             },
             HostRoute(
                 "POST", "/admin/functions/:name", timeout: .seconds(86_400) + .seconds(60), maxBodyBytes: maxBodyBytes
@@ -41,7 +44,7 @@ public enum AdminRoutes {
         }
     }
 
-    private static func list(_ runners: [FunctionRunner]) -> Response {
+    private static func list(_ runners: [FunctionRunner], _ processes: IsolatedFunctions?) -> Response {
         var json = JSONWriter()
         json.object { json in
             json.key("functions")
@@ -57,10 +60,36 @@ public enum AdminRoutes {
                         json.value(counts.running)
                         json.key("waiting")
                         json.value(counts.waiting)
+                        guard let processes else { return }
+                        json.key("processes")
+                        json.array { json in
+                            for process in processes.processes(of: runner.function.name) { process.write(to: &json) }
+                        }
                     }
                 }
             }
         }
         return .json(encoded: json.buffer)
+    }
+}
+
+extension FunctionProcessStatus {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.object { json in
+            if let pid {
+                json.key("pid")
+                json.value(Int(pid))
+            }
+            json.key("state")
+            json.value(state.rawValue)
+            json.key("inFlight")
+            json.value(inFlight)
+            json.key("ageMs")
+            json.value(Int(age / .milliseconds(1)))
+            if let coldStart {
+                json.key("coldMs")
+                json.value(Int(coldStart / .milliseconds(1)))
+            }
+        }
     }
 }

@@ -53,7 +53,7 @@ extension Configuration {
     private static let day = Duration.seconds(86_400)
 
     private mutating func apply(_ json: PositionedJSON, with reader: inout StrictReader) {
-        let keys = ["http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin"]
+        let keys = ["http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin", "isolation"]
         guard let root = reader.object(json, keys: keys) else { return }
         applyHTTP(root, with: &reader)
         applyCORS(root, with: &reader)
@@ -66,6 +66,7 @@ extension Configuration {
         applyLog(root, with: &reader)
         applyDownloads(root, with: &reader)
         applyAdmin(root, with: &reader)
+        applyIsolation(root, with: &reader)
     }
 
     private mutating func applyHTTP(_ root: StrictReader.Object, with reader: inout StrictReader) {

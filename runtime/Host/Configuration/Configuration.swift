@@ -125,6 +125,8 @@ public struct Configuration: Sendable {
     public var log = Log()
     /// The download functions.
     public var downloads = DownloadsConfiguration()
+    /// Functions in processes of their own.
+    public var isolation = Isolation()
 
     /// The defaults.
     public init() {}

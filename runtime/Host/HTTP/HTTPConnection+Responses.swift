@@ -58,7 +58,9 @@ extension HTTPConnection {
         var rest: ByteBuffer?
         let bytes = loop.withScratch { rest = encoder.write(response, date: loop.date, into: &$0) }
         let now = NIODeadline.now()
-        logAccess(exchange, status: response.status.code, bytes: response.body.readableBytes, now)
+        logAccess(
+            exchange, status: response.status.code, bytes: response.body.readableBytes, now,
+            coldMs: ColdStart.milliseconds(in: response.headers))
 
         if isLast {
             // A client that did not ask for the end may still be sending.
@@ -124,15 +126,17 @@ extension HTTPConnection {
         }
     }
 
-    func logAccess(_ exchange: Exchange, status: Int, bytes: Int, _ now: NIODeadline) {
+    func logAccess(
+        _ exchange: Exchange, status: Int, bytes: Int, _ now: NIODeadline, coldMs: @autoclosure () -> String? = nil
+    ) {
         guard let level = server.options.accessLogLevel, server.logger.logLevel <= level else { return }
         let microseconds = (now - exchange.startedAt).nanoseconds / 1000
-        server.logger.log(
-            level: level, "request",
-            metadata: [
-                "method": "\(exchange.head.method.rawValue)", "path": "\(exchange.head.path)", "status": "\(status)",
-                "bytes": "\(bytes)", "us": "\(microseconds)", "function": "\(exchange.functionName ?? "-")",
-                "request_id": "\(exchange.requestID)", "remote": "\(exchange.remoteAddress)",
-            ])
+        var metadata: Logger.Metadata = [
+            "method": "\(exchange.head.method.rawValue)", "path": "\(exchange.head.path)", "status": "\(status)",
+            "bytes": "\(bytes)", "us": "\(microseconds)", "function": "\(exchange.functionName ?? "-")",
+            "request_id": "\(exchange.requestID)", "remote": "\(exchange.remoteAddress)",
+        ]
+        if let coldMs = coldMs() { metadata["cold_ms"] = "\(coldMs)" }
+        server.logger.log(level: level, "request", metadata: metadata)
     }
 }

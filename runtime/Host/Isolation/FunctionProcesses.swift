@@ -18,3 +18,27 @@ public protocol FunctionProcessObserver: Sendable {
     ///   - wasCrash: Whether it ended without having been asked to, or had to be killed.
     func processEnded(function: String, workerToken: String, wasCrash: Bool) async
 }
+
+/// A function's process, for people.
+public struct FunctionProcessStatus: Sendable {
+    /// What a process does.
+    public enum State: String, Sendable {
+        /// It loads its function.
+        case starting
+        /// It takes calls.
+        case running
+        /// It ends what it does and takes no more.
+        case ending
+    }
+
+    /// The process id; `nil` until the system has given one.
+    public let pid: Int32?
+    /// What it does.
+    public let state: State
+    /// How many calls it works on.
+    public let inFlight: Int
+    /// How long it has been there.
+    public let age: Duration
+    /// How long its start took; `nil` while it starts.
+    public let coldStart: Duration?
+}

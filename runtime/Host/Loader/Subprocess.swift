@@ -20,11 +20,11 @@ struct Subprocess {
     /// How often a wait looks whether it was cancelled, in milliseconds.
     private static let pollMs: CInt = 50
 
-    private typealias AddCloseFrom =
+    typealias AddCloseFrom =
         @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, CInt) -> CInt
 
     /// glibc 2.34: the child closes all descriptors from one on. Swift's Glibc module does not show it.
-    private static let addCloseFrom: AddCloseFrom? = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+    static let addCloseFrom: AddCloseFrom? = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
         unsafeBitCast($0, to: AddCloseFrom.self)
     }
 
