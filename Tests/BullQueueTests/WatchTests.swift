@@ -156,7 +156,8 @@ import Testing
             _ = try await watch.look(fixture.client)
             let connection = fixture.client.blockingConnection()
             #expect(try await watch.waitForEvents(on: connection, atMost: .milliseconds(20)) == false)
-            async let woken = watch.waitForEvents(on: connection, atMost: .seconds(20))
+            let looked = watch
+            async let woken = looked.waitForEvents(on: connection, atMost: .seconds(20))
             switch way {
             case "prioritized": _ = try await producer.add("n", data: "{}", options: .init(priority: 1))
             case "delayed": _ = try await producer.add("n", data: "{}", options: .init(delay: .seconds(5)))

@@ -137,27 +137,21 @@ final class SupervisedQueue: Sendable {
         return !jobs.isEmpty
     }
 
-    /// Gives back what is due; what fails stays to be given back.
+    /// Gives back what is due. While Redis is away it stays to be given back; what can never be comes back by the checks
+    /// for stalled jobs.
     private func giveBack() async throws(BullError) {
         while let next = lost.withLock({ lost in lost.first { $0.at <= .now() } }) {
-            let count: Int
-            if let group = groups[next.function] {
-                count = try await recovery.releaseEvents(
-                    ofLost: next.worker, group: group.name, redeliverAfter: group.redeliverAfter)
-            } else {
-                count = try await recovery.giveBackJobs(ofLost: next.worker).count
-            }
-            if count > 0 {
-                logger.warning(
-                    "what a process was working on was given back",
-                    metadata: [
-                        "function": "\(next.function)", "worker": "\(next.worker)",
-                        groups[next.function] == nil ? "jobs" : "events": "\(count)",
-                    ])
+            var isLast = next.isLast
+            do {
+                try await giveBack(next)
+            } catch {
+                if Task.isCancelled || error.isUnavailable { throw error }
+                logger.error("what a process has left was not given back", metadata: ["error": "\(error)"])
+                isLast = true
             }
             lost.withLock { lost in
                 guard let index = lost.firstIndex(where: { $0.worker == next.worker }) else { return }
-                if next.isLast {
+                if isLast {
                     lost.remove(at: index)
                 } else {
                     lost[index].at = .now() + SupervisedQueue.again
@@ -165,6 +159,24 @@ final class SupervisedQueue: Sendable {
                 }
             }
         }
+    }
+
+    private func giveBack(_ lost: Lost) async throws(BullError) {
+        let group = groups[lost.function]
+        let count: Int
+        if let group {
+            count = try await recovery.releaseEvents(
+                ofLost: lost.worker, group: group.name, redeliverAfter: group.redeliverAfter)
+        } else {
+            count = try await recovery.giveBackJobs(ofLost: lost.worker).count
+        }
+        guard count > 0 else { return }
+        logger.warning(
+            "what a process was working on was given back",
+            metadata: [
+                "function": "\(lost.function)", "worker": "\(lost.worker)",
+                group == nil ? "jobs" : "events": "\(count)",
+            ])
     }
 
     private func logFailure(_ error: BullError, isFirst: Bool) {
