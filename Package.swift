@@ -109,7 +109,13 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         ["ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
     ),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
-    ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, logging, httpTypes, serviceLifecycle]),
+    (
+        "Host",
+        [
+            "Host", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1, logging, httpTypes,
+            serviceLifecycle,
+        ]
+    ),
     (
         "Emulator",
         ["Emulator", "ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]

@@ -34,6 +34,9 @@ public final class BullEventReader: Sendable {
         public var maxDeliveries: Int = 5
         /// The longest wait of an idle reader before it looks again unasked.
         public var idleDelay: Duration = .seconds(5)
+        /// The name under which events are given to this reader, for whoever is to release them when it is gone; random
+        /// when `nil`. 1 to 64 letters, digits, `-` or `_`, of no other reader of the group.
+        public var id: String?
 
         /// Makes the defaults.
         public init() {}
@@ -44,6 +47,9 @@ public final class BullEventReader: Sendable {
             if redeliverAfter < .milliseconds(50) { problems.append("redeliverAfter must be at least 50 ms") }
             if maxDeliveries < 1 { problems.append("maxDeliveries must be at least 1") }
             if idleDelay < .milliseconds(10) { problems.append("idleDelay must be at least 10 ms") }
+            if let id, !BullWorkerOptions.isValid(id: id) {
+                problems.append("id must be 1 to 64 letters, digits, - or _")
+            }
             if !problems.isEmpty { throw BullError(.invalidOption, problems.joined(separator: "; ")) }
         }
     }
@@ -82,7 +88,7 @@ public final class BullEventReader: Sendable {
         self.options = options
         self.client = client
         self.handler = handler
-        consumer = String(UInt64.random(in: .min ... .max), radix: 16)
+        consumer = options.id ?? String(UInt64.random(in: .min ... .max), radix: 16)
         var logger = logger
         logger[metadataKey: "queue"] = "\(keys.queue)"
         logger[metadataKey: "group"] = "\(group)"
@@ -170,16 +176,24 @@ public final class BullEventReader: Sendable {
     }
 
     /// Takes over what other readers, or this one, got and did not acknowledge in time.
+    ///
+    /// One at a time: a delivery counts for each event that was taken over, and of those that a reader held whose process
+    /// an event has ended, only this one is to count.
     private func claim() async throws(RedisError) {
+        while !Task.isCancelled, try await claimOne() {}
+    }
+
+    /// Returns whether there may be more.
+    private func claimOne() async throws(RedisError) -> Bool {
         let idle = options.redeliverAfter.wholeMilliseconds
         let reply = try await client.send(
             .evaluate(
                 BullScripts.claimEvents, keys: [keys.events],
                 arguments: [
-                    .string(group), .string(consumer), .integer(idle), .integer(Int64(options.batchCount)),
+                    .string(group), .string(consumer), .integer(idle), "1",
                     .integer(Int64(options.maxDeliveries)), .integer(max(3_600_000, idle * 10)),
                 ]))
-        guard let parts = reply.array, parts.count == 3 else { return }
+        guard let parts = reply.array, parts.count == 3 else { return false }
         for id in parts[1].array ?? [] {
             logger.error(
                 "an event was given up",
@@ -189,13 +203,16 @@ public final class BullEventReader: Sendable {
         if let lost = (parts[2].array ?? []).compactMap(\.string).first {
             logger.warning("pending events were trimmed; terminal events are replayed")
             try await replayFinished(after: lost, before: nil)
+            // What was replayed were all that followed, so no more of these are looked for now.
+            return false
         }
+        return parts[0...1].contains { $0.array?.isEmpty == false }
     }
 
     private func handle(_ entries: [EventEntry]) async throws(RedisError) {
         var touched = ContinuousClock.now
         for (index, entry) in entries.enumerated() {
-            if Task.isCancelled { return }
+            if Task.isCancelled { return await release(entries[index...]) }
             if ContinuousClock.now - touched > options.redeliverAfter / 3 {
                 touched = .now
                 try await keep(entries[index...])
@@ -213,6 +230,21 @@ public final class BullEventReader: Sendable {
             }
             try await acknowledge(entry.id)
         }
+    }
+
+    /// Has these, which were not begun, taken over by another reader at once.
+    private func release(_ entries: ArraySlice<EventEntry>) async {
+        let idle = options.redeliverAfter.wholeMilliseconds
+        let command = RedisCommand(
+            ["XCLAIM", keys.events, group, consumer, "0"] + entries.map(\.id) + ["IDLE", String(idle), "JUSTID"])
+        // What was left must be told although the reader is being cancelled. Ends with the client's deadline.
+        await Task {
+            do {
+                _ = try await client.send(command)
+            } catch {
+                logger.debug("events are given again in their time only", metadata: ["error": "\(error)"])
+            }
+        }.value
     }
 
     /// Tells the group that these are still being handled here.

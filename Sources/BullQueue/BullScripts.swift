@@ -12,6 +12,9 @@ enum BullScripts {
     static let handBackJob = joined("handBackJob", PackageResources.handBackJob_lua)
     static let extendLocks = joined("extendLocks", PackageResources.extendLocks_lua)
     static let recoverStalled = joined("recoverStalled", PackageResources.recoverStalled_lua)
+    static let recoverLost = joined("recoverLost", PackageResources.recoverLost_lua)
+    static let releaseEvents = joined("releaseEvents", PackageResources.releaseEvents_lua)
+    static let lookAtQueue = joined("lookAtQueue", PackageResources.lookAtQueue_lua)
     static let updateProgress = joined("updateProgress", PackageResources.updateProgress_lua)
     static let readEvents = joined("readEvents", PackageResources.readEvents_lua)
     static let requeueJob = joined("requeueJob", PackageResources.requeueJob_lua)
@@ -43,6 +46,8 @@ enum BullScripts {
         case "add": PackageResources.add_lua
         case "addOne": PackageResources.addOne_lua
         case "held": PackageResources.held_lua
+        case "stall": PackageResources.stall_lua
+        case "stream": PackageResources.stream_lua
         case "fetch": PackageResources.fetch_lua
         case "remove": PackageResources.remove_lua
         case "job": PackageResources.job_lua

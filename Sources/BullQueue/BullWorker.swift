@@ -102,11 +102,11 @@ public final class BullWorker: Sendable {
         self.handler = handler
         timers = lockLoop
         executor = LoopExecutor(lockLoop)
-        let laneCount = options.concurrency >= BullWorker.leastForTwoLanes ? 2 : 1
+        let hasTwoLanes = options.concurrency >= BullWorker.leastForTwoLanes && !options.worksStalledAlone
+        let laneCount = hasTwoLanes ? 2 : 1
         state = Mutex(State(lanes: Array(repeating: Lane(), count: laneCount)))
         dispatcherWakeUps = (0..<laneCount).map { _ in WakeUp() }
-        var generator = SystemRandomNumberGenerator()
-        id = String(generator.next() as UInt64, radix: 16) + String(generator.next() as UInt64, radix: 16)
+        id = options.id ?? BullWorker.randomID()
         var logger = logger
         logger[metadataKey: "queue"] = "\(keys.queue)"
         logger[metadataKey: "worker"] = "\(options.name ?? id)"
@@ -114,6 +114,11 @@ public final class BullWorker: Sendable {
     }
 
     private static let leastForTwoLanes = 8
+
+    private static func randomID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return String(generator.next() as UInt64, radix: 16) + String(generator.next() as UInt64, radix: 16)
+    }
 
     /// How many jobs are being worked.
     public var runningCount: Int { state.withLock { $0.runs.count } }

@@ -39,6 +39,12 @@ public struct BullWorkerOptions: Sendable {
     /// How late a scheduler's job may start without costing the times that have passed since: they are caught up with. After
     /// a longer pause the next one is the first to come, as it always is with BullMQ's clients.
     public var scheduleGrace: Duration = .zero
+    /// What the worker's lock tokens begin with, for whoever is to give its jobs back when it is gone; random when `nil`.
+    /// 1 to 64 letters, digits, `-` or `_`, of no other worker, also none that was.
+    public var id: String?
+    /// Whether a job that lost its worker before is worked alone: it is taken only while this worker has no other, and no
+    /// other is taken beside it. A job that ends its process then takes none down with it twice. The worker has one lane.
+    public var worksStalledAlone = false
     /// The worker's name, stored with the jobs that it starts and shown by dashboards.
     public var name: String?
     /// Whether handlers are called on the worker's event loop instead of Swift's pool of threads. It saves two changes of
@@ -49,6 +55,19 @@ public struct BullWorkerOptions: Sendable {
 
     /// Makes the defaults.
     public init() {}
+
+    /// Whether a text can be a worker's id.
+    public static func isValid(id: String) -> Bool {
+        (1...64).contains(id.utf8.count)
+            && id.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+    }
 
     /// Checks all bounds.
     ///
@@ -65,6 +84,9 @@ public struct BullWorkerOptions: Sendable {
         }
         if let rateLimit, rateLimit.max < 1 || rateLimit.window < .milliseconds(1) {
             problems.append("rateLimit needs at least one start and 1 ms")
+        }
+        if let id, !BullWorkerOptions.isValid(id: id) {
+            problems.append("id must be 1 to 64 letters, digits, - or _")
         }
         if scheduleGrace < .zero { problems.append("scheduleGrace must not be negative") }
         if !problems.isEmpty { throw BullError(.invalidOption, problems.joined(separator: "; ")) }

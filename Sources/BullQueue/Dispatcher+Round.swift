@@ -104,8 +104,10 @@ extension Dispatcher {
 
     private func fetchArguments(_ now: Int64, _ count: Int) -> [RedisArgument] {
         let options = worker.options
+        let wanted: RedisArgument =
+            options.worksStalledAlone ? .string("\(count)/\(heldCount)") : .integer(Int64(count))
         return [
-            .integer(now), .integer(Int64(count)), .string(token), .integer(options.lockDuration.wholeMilliseconds),
+            .integer(now), wanted, .string(token), .integer(options.lockDuration.wholeMilliseconds),
             .string(options.name ?? ""), options.rateLimit.map { .integer(Int64($0.max)) } ?? "",
             options.rateLimit.map { .integer($0.window.wholeMilliseconds) } ?? "",
         ]
@@ -213,6 +215,7 @@ extension Dispatcher {
         tokenNumber += 1
         let limited = parts[1].integer ?? 0
         if limited > 0 { limit(for: limited) }
+        if limited < 0 { needsQuiet = true }
         let mayHaveMore = requested > 0 && jobs.count >= requested
         needsFetch = limited > 0 || !refused.isEmpty || mayHaveMore
         let due = parts[2].integer ?? 0

@@ -22,6 +22,10 @@ struct Dispatcher {
     var limitedUntil = NIODeadline.uptimeNanoseconds(0)
     /// When the next delayed job is due.
     var dueAt: NIODeadline?
+    /// Whether no job may be taken before every job of the worker has ended, since one is to be worked alone.
+    var needsQuiet = false
+    /// How many jobs the worker holds.
+    private(set) var heldCount = 0
     var tokenNumber = 1
     /// Whether the reply to a fetch was lost, so that jobs may be locked under the current token.
     var isFetchUncertain = false
@@ -72,7 +76,12 @@ struct Dispatcher {
                 needsFetch = true
             }
             let free = min(capacity - view.running, worker.options.concurrency - view.taken)
-            let mayFetch = !view.phase.isStopping && free > 0 && now >= limitedUntil
+            heldCount = view.running
+            if needsQuiet, heldCount == 0 {
+                needsQuiet = false
+                needsFetch = true
+            }
+            let mayFetch = !view.phase.isStopping && free > 0 && now >= limitedUntil && !needsQuiet
             let fetches = mayFetch && (needsFetch || !pending.isEmpty)
             guard now >= retryAt, fetches || !pending.isEmpty || isFetchUncertain else {
                 listenIfIdle(mayFetch && !needsFetch && now >= retryAt)

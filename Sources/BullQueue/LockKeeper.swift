@@ -20,6 +20,7 @@ actor LockKeeper {
     private let options: BullWorkerOptions
     private let client: RedisClient
     private let logger: Logger
+    private let recovery: BullRecovery
     private let onLost: @Sendable ([Int]) -> Void
     private let entries = Mutex<[Int: Entry]>([:])
     private var timers: [RepeatedTask] = []
@@ -40,6 +41,8 @@ actor LockKeeper {
         self.loop = loop
         executor = loop.executor
         self.logger = logger
+        recovery = BullRecovery(
+            keys: keys, maxStalledCount: options.maxStalledCount, gate: options.stalledCheckGate, client: client)
         self.onLost = onLost
     }
 
@@ -119,15 +122,8 @@ actor LockKeeper {
     private func check() async {
         defer { isChecking = false }
         do {
-            let reply = try await client.send(
-                .evaluate(
-                    BullScripts.recoverStalled, keys: [keys.base],
-                    arguments: [
-                        .integer(Int64(options.maxStalledCount)),
-                        .integer(options.stalledCheckGate.wholeMilliseconds),
-                    ]))
-            for id in reply.array ?? [] {
-                logger.warning("stalled job given back", metadata: ["job": "\(id.string ?? "?")"])
+            for id in try await recovery.giveBackStalled() {
+                logger.warning("stalled job given back", metadata: ["job": "\(id)"])
             }
         } catch {
             logger.debug("no check for stalled jobs", metadata: ["error": "\(error)"])

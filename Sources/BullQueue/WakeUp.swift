@@ -1,8 +1,8 @@
-internal import NIOCore
+package import NIOCore
 internal import Synchronization
 
 /// One task waits here for a sign that there is something to do. A sign given while it does not wait is kept.
-final class WakeUp: Sendable {
+package final class WakeUp: Sendable {
     private struct State {
         var isGiven = false
         var waiter: CheckedContinuation<Void, Never>?
@@ -10,7 +10,11 @@ final class WakeUp: Sendable {
 
     private let state = Mutex(State())
 
-    func notify() {
+    /// Makes one without a sign.
+    package init() {}
+
+    /// Gives the sign.
+    package func notify() {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard let waiter = state.waiter else {
                 state.isGiven = true
@@ -25,7 +29,7 @@ final class WakeUp: Sendable {
     /// Waits for a sign or until `deadline`; there is one waiter at a time.
     ///
     /// Cancellation does not end the wait: the waiting tasks are ended by a sign.
-    func wait(until deadline: NIODeadline?, timers: any EventLoop) async {
+    package func wait(until deadline: NIODeadline?, timers: any EventLoop) async {
         let timer = deadline.map { timers.scheduleTask(deadline: $0) { self.notify() } }
         await withCheckedContinuation { continuation in
             let isGiven = state.withLock { state in

@@ -136,6 +136,97 @@ import Testing
         }
     }
 
+    @Test func `what a known reader left is released, and taken over at once`() async throws {
+        try await Fixture.with { fixture in
+            try await work(fixture, 3)
+            try await fixture.call("XGROUP", "CREATE", "bull:q:events", "g", "0")
+            try await fixture.call(
+                "XREADGROUP", "GROUP", "g", "dead", "COUNT", "1000", "STREAMS", "bull:q:events", ">")
+            try await fixture.call("XADD", "bull:q:events", "*", "event", "completed", "jobId", "other")
+            try await fixture.call("XREADGROUP", "GROUP", "g", "alive", "STREAMS", "bull:q:events", ">")
+            let recovery = try BullRecovery(queue: Fixture.queue, client: fixture.client)
+            let count = try await recovery.releaseEvents(ofLost: "dead", group: "g", redeliverAfter: .seconds(10))
+            #expect(count > 3)
+            #expect(try await recovery.releaseEvents(ofLost: "dead", group: "none", redeliverAfter: .seconds(10)) == 0)
+            let pending = try await fixture.call("XPENDING", "bull:q:events", "g", "-", "+", "1000").array ?? []
+            #expect(pending.allSatisfy { $0.array?.last?.integer == 1 })
+            let seen = Record<String>()
+            let reader = try reader(fixture) { seen.append(text($0)) }
+            try await reading(reader) {
+                try await eventually("all came", within: .seconds(5)) { seen.count == 3 }
+                try await eventually("one is left") { await self.pending(fixture) == 1 }
+            }
+            #expect(Set(seen.all) == ["completed 1 0", "failed 2 no", "completed 3 2"])
+        }
+    }
+
+    @Test func `what was trimmed is not released, so that its loss is noticed`() async throws {
+        try await Fixture.with { fixture in
+            try await work(fixture, 1)
+            try await fixture.call("XGROUP", "CREATE", "bull:q:events", "g", "0")
+            try await fixture.call("XREADGROUP", "GROUP", "g", "dead", "STREAMS", "bull:q:events", ">")
+            let before = await pending(fixture)
+            try await fixture.call("XTRIM", "bull:q:events", "MAXLEN", "0")
+            let recovery = try BullRecovery(queue: Fixture.queue, client: fixture.client)
+            #expect(try await recovery.releaseEvents(ofLost: "dead", group: "g", redeliverAfter: .seconds(1)) == 0)
+            #expect(await pending(fixture) == before)
+        }
+    }
+
+    @Test func `an event that ends its process costs the others none of their deliveries`() async throws {
+        try await Fixture.with { fixture in
+            for id in 1...10 {
+                try await fixture.call("XADD", "bull:q:events", "*", "event", "completed", "jobId", "\(id)")
+            }
+            let recovery = try BullRecovery(queue: Fixture.queue, client: fixture.client)
+            let seen = Record<String>()
+            for number in 1...5 {
+                let reader = try reader(fixture) {
+                    ($0.id, $0.maxDeliveries) = ("r\(number)", 3)
+                } handler: { event in
+                    seen.append(event.jobID)
+                    // As if the process ended here: nothing is acknowledged or handed over.
+                    if event.jobID == "2" { try await Task.sleep(for: .seconds(3600)) }
+                }
+                let task = Task { try? await reader.run() }
+                try await eventually("round \(number)") {
+                    seen.all.count { $0 == "2" } == number || seen.all.last == "10"
+                }
+                if seen.all.last == "10" { try await eventually("all told") { await pending(fixture) == 0 } }
+                try await recovery.releaseEvents(ofLost: "r\(number)", group: "g", redeliverAfter: .seconds(10))
+                task.cancel()
+                await task.value
+                try await recovery.releaseEvents(ofLost: "r\(number)", group: "g", redeliverAfter: .seconds(10))
+            }
+            #expect(seen.all.count { $0 == "2" } == 3)
+            #expect(Set(seen.all).count == 10 && seen.count == 12)
+        }
+    }
+
+    @Test func `a reader that is stopped hands over what it has not begun`() async throws {
+        try await Fixture.with { fixture in
+            for id in 1...10 {
+                try await fixture.call("XADD", "bull:q:events", "*", "event", "completed", "jobId", "\(id)")
+            }
+            let seen = Record<String>()
+            let first = try reader(fixture) { event in
+                seen.append(event.jobID)
+                if event.jobID == "2" {
+                    // Until its reader is stopped; then it is handled to its end.
+                    try? await Task.sleep(for: .seconds(3600))
+                }
+            }
+            try await reading(first) { try await eventually("begun") { seen.count == 2 } }
+            #expect(seen.all == ["1", "2"])
+            let second = try reader(fixture) { seen.append($0.jobID) }
+            try await reading(second) {
+                try await eventually("all came", within: .seconds(5)) { seen.count == 10 }
+                try await eventually("all is acknowledged") { await pending(fixture) == 0 }
+            }
+            #expect(seen.all == (1...10).map(String.init))
+        }
+    }
+
     @Test func `terminal events that were trimmed are replayed`() async throws {
         try await Fixture.with { fixture in
             // A group from the very beginning that has not read yet.

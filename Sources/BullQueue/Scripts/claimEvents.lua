@@ -4,7 +4,7 @@
 -- ARGV[1]  group
 -- ARGV[2]  consumer
 -- ARGV[3]  ms since the last delivery from which an event is taken over
--- ARGV[4]  how many at most
+-- ARGV[4]  how many at most; those that are lost do not count
 -- ARGV[5]  deliveries after which an event is given up: it is acknowledged
 -- ARGV[6]  ms of silence after which a consumer without pending events is forgotten
 --
@@ -14,9 +14,12 @@
 
 local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
 local entries, givenUp, lost = {}, {}, {}
-local pending = redis.call('XPENDING', stream, group, 'IDLE', ARGV[3], '-', '+', ARGV[4])
+local pending = redis.call('XPENDING', stream, group, 'IDLE', ARGV[3], '-', '+', ARGV[4] + 1000)
 for _, item in ipairs(pending) do
     local id, deliveries = item[1], item[4]
+    if #entries + #givenUp >= tonumber(ARGV[4]) then
+        break
+    end
     if deliveries >= tonumber(ARGV[5]) then
         redis.call('XACK', stream, group, id)
         givenUp[#givenUp + 1] = id

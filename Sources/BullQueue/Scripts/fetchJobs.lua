@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  now, ms since 1970
--- ARGV[2]  how many jobs at most
+-- ARGV[2]  how many jobs at most. With `/<n>` behind it a job that lost its worker before is worked alone: it is taken
+--          by itself, and only when n, the jobs that this worker holds, is 0
 -- ARGV[3]  lock token for all of them
 -- ARGV[4]  lock duration, ms
 -- ARGV[5]  the worker's name, or ''
@@ -13,7 +14,8 @@
 --
 -- Returns { jobs, limited, due, refused }:
 --   jobs     each { id, starts so far, hash as fields and values }; the hash is as it was before this start
---   limited  ms for which a rate limit forbids more, 0 for none
+--   limited  ms for which a rate limit forbids more, 0 for none; -1 when no more may be taken before every job of this
+--            worker has ended, since the one taken, or the next one, is to be worked alone
 --   due      ms since 1970 at which the next delayed job is due, 0 for none or when there may be more to take
 --   refused  ids that were dropped because there is no job behind them, or because they are not UTF-8
 
@@ -36,7 +38,7 @@ local function readAgain(id)
     return { id, starts, size > maxJobBytes and shortened(hash, size) or hash }
 end
 
-local again, count = {}, tonumber(ARGV[2])
+local again, count, held = {}, readCount(ARGV[2])
 if ARGV[8] ~= '' then
     for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
         if try('GET', prefix .. id .. ':lock') == ARGV[8] then
@@ -48,9 +50,16 @@ if ARGV[8] ~= '' then
         end
     end
 end
+if held and #again > 0 then
+    -- One of them may have to be alone.
+    count = 0
+end
 local jobs, limited, due, refused = fetchJobs(
-    ARGV[1], math.max(0, count - #again), ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]),
+    ARGV[1], math.max(0, count - #again), held, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]),
     tonumber(ARGV[7]))
+if held and #again > 0 then
+    limited = -1
+end
 for _, job in ipairs(again) do
     jobs[#jobs + 1] = job
 end

@@ -198,10 +198,10 @@ for _, number in ipairs(ready) do
 end
 
 local taken, limited, due, refused = {}, 0, 0, {}
-local count = tonumber(ARGV[2])
+local count, held = readCount(ARGV[2])
 if count > 0 then
     taken, limited, due, refused = fetchJobs(
-        nowText, count, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]))
+        nowText, count, held, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]))
 end
 if finished > 0 and #taken == 0 and limited == 0 and due == 0 and redis.call('LLEN', wait) == 0
     and redis.call('LLEN', active) == 0 and redis.call('ZCARD', prioritized) == 0 then

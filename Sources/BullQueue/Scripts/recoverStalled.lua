@@ -1,5 +1,5 @@
 -- Gives back jobs whose worker is gone: those marked at the last check, not renewed since, and without a lock now.
--- Joined with: queue, held.
+-- Joined with: queue, held, stall.
 --
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  how often a job may stall; once more and its next start fails it
@@ -9,6 +9,7 @@
 
 @include queue
 @include held
+@include stall
 
 if not redis.call('SET', prefix .. 'stalled-check', 1, 'PX', tonumber(ARGV[2]), 'NX') then
     return {}
@@ -18,18 +19,7 @@ local recovered = {}
 local marked = try('SMEMBERS', stalled) or {}
 redis.call('DEL', stalled)
 for _, id in ipairs(marked) do
-    local key = prefix .. id
-    if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', active, 1, id) > 0 then
-        local job = try('HMGET', key, 'name', 'rjk')
-        if job and job[1] then
-            if countUp(key, 'stc') > tonumber(ARGV[1]) and not job[2] then
-                redis.call('HSET', key, 'defa', 'job stalled more than allowable limit')
-            end
-        end
-        redis.call('RPUSH', wait, id)
-        markBase()
-        emit('waiting', 'jobId', id, 'prev', 'active')
-        emit('stalled', 'jobId', id)
+    if redis.call('EXISTS', prefix .. id .. ':lock') == 0 and giveBack(id, tonumber(ARGV[1]), true) then
         recovered[#recovered + 1] = id
     end
 end

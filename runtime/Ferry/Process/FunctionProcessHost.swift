@@ -87,7 +87,8 @@ struct FunctionProcessHost {
         }
         let triggers = TriggerFactory(
             settings: configuration.queue, client: stores.queueRedis, lockLoop: stores.queueGroup.next(),
-            grace: configuration.http.drainTimeout, logger: logger)
+            grace: configuration.http.drainTimeout, logger: logger,
+            workerID: getenv("FERRY_WORKER_ID").map { String(cString: $0) })
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         for runner in runners {
             if let trigger = try triggers.make(runner) { services.append(.init(service: trigger)) }

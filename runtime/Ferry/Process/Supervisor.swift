@@ -45,9 +45,13 @@ struct Supervisor: Service {
         let pool = HandlerPool(logger: logger)
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(core.group)
+        let manifests = Dictionary(built.functions.map { ($0.name, $0.manifest) }) { first, _ in first }
+        let queues = try QueueSupervisor(
+            manifests, settings: configuration.queue, client: stores.queueRedis, loop: stores.queueGroup.next(),
+            logger: logger)
         let isolated = IsolatedFunctions(
             built, settings: configuration.isolation, grace: configuration.http.drainTimeout + Supervisor.stopMargin,
-            loops: loops, launcher: launcher, logger: logger)
+            loops: loops, launcher: launcher, observer: queues, logger: logger)
         let invocations = InvocationServices(logger: logger, bindings: Bindings(), pool: pool, loops: loops)
         let runners = isolated.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
 
@@ -57,7 +61,10 @@ struct Supervisor: Service {
         ) { addresses in
             for address in addresses { LogOutput.announce("listening on \(address.url)") }
         }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: isolated)]
+        // Ends after the processes: what the last ones leave is given back.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: queues.service(for: isolated)), .init(service: isolated),
+        ]
         if let admin = try core.makeAdmin({ runners }, pool: pool, loops: loops, processes: isolated) {
             services.append(.init(service: admin.server))
         }

@@ -22,20 +22,22 @@ public struct EventTrigger: Service, CustomStringConvertible {
     ///   - timer: Times the grace.
     ///   - grace: The time that the event being handled has at shutdown.
     ///   - logger: Gets failures of the handler.
+    ///   - workerID: What the reader calls itself in a process of the function's own.
     /// - Throws: `BullError` when the queue's name is not valid.
     public init?(
         _ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, timer: any EventLoop,
-        grace: Duration, logger: Logger
+        grace: Duration, logger: Logger, workerID: String? = nil
     ) throws {
         let manifest = runner.function.manifest
         guard case .queue(let queue, let moment) = manifest.trigger, let kind = EventTrigger.kind(moment),
             case .event(let handler) = runner.function.handler
         else { return nil }
         var options = BullEventReader.Options()
-        options.redeliverAfter = manifest.timeout + .seconds(30)
+        options.redeliverAfter = EventTrigger.redeliverAfter(manifest)
+        options.id = workerID
         description = "events of \(runner.function.name)"
         reader = try BullEventReader(
-            queue: queue, prefix: settings.prefix, group: "ferry-\(runner.function.name)", kinds: [kind],
+            queue: queue, prefix: settings.prefix, group: EventTrigger.group(of: runner.function.name), kinds: [kind],
             options: options, client: client, logger: logger
         ) { event in
             // Owner: this call, which waits for it. The reader's end comes first to it as time to end.
@@ -55,7 +57,14 @@ public struct EventTrigger: Service, CustomStringConvertible {
         try await cancelWhenGracefulShutdown { try await reader.run() }
     }
 
-    private static func kind(_ moment: FunctionManifest.QueueMoment) -> QueueEvent.Kind? {
+    /// The consumer group of a function.
+    static func group(of function: String) -> String { "ferry-\(function)" }
+
+    /// An event whose handler has not returned by then was lost with its process.
+    static func redeliverAfter(_ manifest: FunctionManifest) -> Duration { manifest.timeout + .seconds(30) }
+
+    /// The event that calls a function; `nil` for a queue's jobs.
+    static func kind(_ moment: FunctionManifest.QueueMoment) -> QueueEvent.Kind? {
         switch moment {
         case .process: nil
         case .progress: .progress

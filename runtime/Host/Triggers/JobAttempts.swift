@@ -6,6 +6,8 @@ internal import Logging
 struct JobAttempts: Sendable {
     let runner: FunctionRunner
     let logger: Logger
+    /// What the worker is to call itself, in a process of the function's own.
+    var workerID: String?
 
     /// How a worker works that has its jobs done by the function.
     func workerOptions(_ settings: Configuration.Queue, grace: Duration) -> BullWorkerOptions {
@@ -19,6 +21,9 @@ struct JobAttempts: Sendable {
         // What is called there only waits: the function itself runs where its manifest says.
         options.handlersRunOnLoop = true
         options.name = runner.function.name
+        options.id = workerID
+        // One that ends the process must not take the same neighbours along again and again.
+        options.worksStalledAlone = workerID != nil
         return options
     }
 

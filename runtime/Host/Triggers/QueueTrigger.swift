@@ -21,17 +21,18 @@ public struct QueueTrigger: Service, CustomStringConvertible {
     ///   - lockLoop: Renews locks; no handler may run on it.
     ///   - grace: The time that running jobs have at shutdown before they go back to the queue.
     ///   - logger: Gets what cannot be told to a job.
+    ///   - workerID: What the worker calls itself in a process of the function's own.
     /// - Throws: `BullError` when the queue's name is not valid.
     public init?(
         _ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, lockLoop: any EventLoop,
-        grace: Duration, logger: Logger
+        grace: Duration, logger: Logger, workerID: String? = nil
     ) throws {
         guard case .queue(let queue, .process) = runner.function.manifest.trigger,
             case .queue(let handler) = runner.function.handler
         else { return nil }
         self.grace = grace
         description = "worker of \(runner.function.name)"
-        let attempts = JobAttempts(runner: runner, logger: logger)
+        let attempts = JobAttempts(runner: runner, logger: logger, workerID: workerID)
         worker = try BullWorker(
             queue: queue, prefix: settings.prefix, options: attempts.workerOptions(settings, grace: grace),
             client: client, lockLoop: lockLoop, logger: logger

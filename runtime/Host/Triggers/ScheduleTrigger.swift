@@ -9,17 +9,14 @@ public import ServiceLifecycle
 ///
 /// The times are kept by BullMQ's scheduler record in a queue of the function's own, `schedule-<function>`, which holds
 /// the next tick as a job: whoever starts it plans the one after it, so that of all processes with the function one runs
-/// each tick. Every such process makes sure of the record at its start and again and again, and puts back what is lost.
+/// each tick. Every such process makes sure of the record at its start and again and again, and puts back what is lost;
+/// for a function in a process of its own, which comes and goes, the process that starts it does so.
 public struct ScheduleTrigger: Service, CustomStringConvertible {
     /// The name in the logs of services, which would otherwise print every property.
     public let description: String
-    private let name: String
     private let worker: BullWorker
-    private let scheduler: BullScheduler
-    private let schedule: BullSchedule
-    private let checkInterval: Duration
+    private let keeper: ScheduleKeeper?
     private let grace: Duration
-    private let logger: Logger
 
     /// Makes the trigger, or `nil` when the function is not a scheduled one.
     ///
@@ -30,30 +27,27 @@ public struct ScheduleTrigger: Service, CustomStringConvertible {
     ///   - lockLoop: Renews locks; no handler may run on it.
     ///   - grace: The time that running ticks have at shutdown before they go back to the queue.
     ///   - logger: Gets what cannot be told to a tick, and what was put back.
+    ///   - workerID: What the worker calls itself in a process of the function's own.
     /// - Throws: `BullError` when the queue's prefix is not valid.
     public init?(
         _ runner: FunctionRunner, settings: Configuration.Queue, client: RedisClient, lockLoop: any EventLoop,
-        grace: Duration, logger: Logger
+        grace: Duration, logger: Logger, workerID: String? = nil
     ) throws {
         let manifest = runner.function.manifest
-        guard case .schedule(let pattern, let timeZone) = manifest.trigger,
+        let name = runner.function.name
+        guard let keeper = try ScheduleKeeper(name, manifest, settings: settings, client: client, logger: logger),
             case .schedule(let handler) = runner.function.handler
         else { return nil }
-        name = runner.function.name
+        self.keeper = workerID == nil ? keeper : nil
         description = "schedule of \(name)"
         self.grace = grace
-        self.logger = logger
-        checkInterval = settings.scheduleCheck
-        let queue = ScheduleTrigger.queue(of: name)
-        scheduler = try BullScheduler(queue: queue, prefix: settings.prefix, client: client)
-        schedule = BullSchedule(
-            .pattern(pattern, timeZone: timeZone), options: ScheduleTrigger.jobOptions(retry: manifest.retry))
-        let attempts = JobAttempts(runner: runner, logger: logger)
+        let attempts = JobAttempts(runner: runner, logger: logger, workerID: workerID)
         var options = attempts.workerOptions(settings, grace: grace)
         // A machine that is busy, or a process that starts again, must not cost ticks.
         options.scheduleGrace = .seconds(10)
         worker = try BullWorker(
-            queue: queue, prefix: settings.prefix, options: options, client: client, lockLoop: lockLoop, logger: logger
+            queue: ScheduleTrigger.queue(of: name), prefix: settings.prefix, options: options, client: client,
+            lockLoop: lockLoop, logger: logger
         ) { job, control in
             let tick = ScheduledTick(
                 at: job.scheduledAt ?? job.addedAt, attempt: job.attempt, maxAttempts: job.maxAttempts)
@@ -70,7 +64,7 @@ public struct ScheduleTrigger: Service, CustomStringConvertible {
     /// Runs ticks until shutdown; running ones then have their grace time and go back to the queue.
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await cancelWhenGracefulShutdown { await makeSure() } }
+            if let keeper { group.addTask { await cancelWhenGracefulShutdown { await keeper.run() } } }
             group.addTask {
                 try await withTaskCancellationOrGracefulShutdownHandler {
                     try await worker.run()
@@ -81,31 +75,5 @@ public struct ScheduleTrigger: Service, CustomStringConvertible {
             // The checks end only with the shutdown; a worker that ends by a failure takes them along.
             while try await group.next() != nil {}
         }
-    }
-
-    /// Makes sure of the record until cancelled.
-    private func makeSure() async {
-        while !Task.isCancelled {
-            var pause = checkInterval
-            do {
-                if let next = try await scheduler.ensure(name, schedule) {
-                    logger.info("next tick planned", metadata: ["function": "\(name)", "due": "\(next.due)"])
-                }
-            } catch {
-                guard !Task.isCancelled else { return }
-                logger.warning(
-                    "a schedule could not be checked", metadata: ["function": "\(name)", "error": "\(error)"])
-                pause = min(pause, .seconds(5))
-            }
-            try? await Task.sleep(for: pause)
-        }
-    }
-
-    /// A tick is tried again as the manifest says; of those that have ended the last ones are kept, to be looked at.
-    private static func jobOptions(retry: FunctionManifest.Retry) -> BullJobOptions {
-        let backoff = Backoff(retry.isExponential ? .exponential : .fixed, delay: retry.delay, jitter: retry.jitter)
-        return BullJobOptions(
-            attempts: retry.attempts, backoff: retry.attempts > 1 ? BullBackoff(backoff) : nil,
-            removeOnComplete: BullKeepRule(count: 10), removeOnFail: BullKeepRule(count: 100))
     }
 }

@@ -10,6 +10,7 @@ public struct TriggerFactory: Sendable {
     private let lockLoop: any EventLoop
     private let grace: Duration
     private let logger: Logger
+    private let workerID: String?
 
     /// Makes a factory.
     ///
@@ -19,14 +20,19 @@ public struct TriggerFactory: Sendable {
     ///   - lockLoop: Renews locks; no handler may run on it.
     ///   - grace: The time that running jobs have at shutdown before they go back to their queue.
     ///   - logger: Gets what cannot be told to a job.
+    ///   - workerID: In a process of one function's own, what its worker or reader calls itself (see
+    ///     `BullWorkerOptions.id`), so that what it leaves can be given back at once. A schedule's record is then kept by
+    ///     the process that starts this one.
     public init(
-        settings: Configuration.Queue, client: RedisClient, lockLoop: any EventLoop, grace: Duration, logger: Logger
+        settings: Configuration.Queue, client: RedisClient, lockLoop: any EventLoop, grace: Duration, logger: Logger,
+        workerID: String? = nil
     ) {
         self.settings = settings
         self.client = client
         self.lockLoop = lockLoop
         self.grace = grace
         self.logger = logger
+        self.workerID = workerID
     }
 
     /// The trigger of a function, to be run as a service; `nil` for one that requests call.
@@ -34,16 +40,19 @@ public struct TriggerFactory: Sendable {
     /// - Throws: `BullError` when the queue's name or prefix is not valid.
     public func make(_ runner: FunctionRunner) throws -> (any Service)? {
         if let trigger = try QueueTrigger(
-            runner, settings: settings, client: client, lockLoop: lockLoop, grace: grace, logger: logger)
+            runner, settings: settings, client: client, lockLoop: lockLoop, grace: grace, logger: logger,
+            workerID: workerID)
         {
             return trigger
         }
         if let trigger = try ScheduleTrigger(
-            runner, settings: settings, client: client, lockLoop: lockLoop, grace: grace, logger: logger)
+            runner, settings: settings, client: client, lockLoop: lockLoop, grace: grace, logger: logger,
+            workerID: workerID)
         {
             return trigger
         }
         return try EventTrigger(
-            runner, settings: settings, client: client, timer: lockLoop, grace: grace, logger: logger)
+            runner, settings: settings, client: client, timer: lockLoop, grace: grace, logger: logger,
+            workerID: workerID)
     }
 }

@@ -1,6 +1,12 @@
 -- Takes ready jobs for a worker and starts them.
 -- Needs: queue, place.
 
+-- How many jobs are asked for, and how many the worker holds when it works some alone, else nil.
+local function readCount(text)
+    local count, held = string.match(text, '^(%d+)/?(%d*)$')
+    return tonumber(count), tonumber(held)
+end
+
 -- Moves up to `count` ids to `active`, in the order in which they are to be worked. Returns them and the scores of those
 -- that came from `prioritized`.
 local function takeIds(count)
@@ -92,11 +98,12 @@ end
 
 -- Starts a job: locks it, counts the start, and returns { id, starts so far, hash as it was before }, its bytes, and
 -- whether it is to fail without being run. Nil when no job lies behind the id, since a removed hash would otherwise come
--- to life again with two fields; and when the id is no text.
-local function start(id, nowText, token, lockMs, worker)
+-- to life again with two fields; and when the id is no text. With `others`, the jobs beside it, not nil, the last result
+-- tells whether the job is to be worked alone; when there are others it is not started then.
+local function start(id, nowText, token, lockMs, worker, others)
     local key = prefix .. id
     local hash = try('HGETALL', key)
-    local name, starts, deferred, size = false, 0, false, 0
+    local name, starts, deferred, size, stalls = false, 0, false, 0, 0
     for index = 1, hash and #hash or 0, 2 do
         local field, value = hash[index], hash[index + 1]
         size = size + #field + #value
@@ -106,7 +113,13 @@ local function start(id, nowText, token, lockMs, worker)
             starts = math.max(0, whole(value) or 0)
         elseif field == 'defa' then
             deferred = true
+        elseif field == 'stc' then
+            stalls = whole(value) or 0
         end
+    end
+    local isAlone = others ~= nil and stalls > 0 and not deferred
+    if isAlone and others > 0 and name then
+        return nil, 0, false, true
     end
     if not name or not isText(id) then
         redis.call('LREM', active, 1, id)
@@ -129,19 +142,20 @@ local function start(id, nowText, token, lockMs, worker)
     if size > maxJobBytes then
         hash, size = shortened(hash, size), 0
     end
-    return { id, starts, hash }, size, deferred
+    return { id, starts, hash }, size, deferred, isAlone
 end
 
 -- Takes up to `count` jobs. Time and lock duration are text, in ms; `ownMax` and `ownDuration` are the worker's own rate
--- limit, nil for none.
--- Returns the jobs, fewer when they are large; the ms for which a rate limit forbids more and the ms at which the next
--- delayed job is due, both 0 for none; and the ids that were refused: no job lies behind them, or they are no text.
-local function fetchJobs(nowText, count, token, lockMs, worker, ownMax, ownDuration)
+-- limit, nil for none; `held` is how many jobs the worker has when it works some alone, else nil.
+-- Returns the jobs, fewer when they are large; the ms for which a rate limit forbids more, or -1 when the worker must
+-- have ended its jobs before it takes more, and the ms at which the next delayed job is due, both 0 for none; and the ids
+-- that were refused: no job lies behind them, or they are no text.
+local function fetchJobs(nowText, count, held, token, lockMs, worker, ownMax, ownDuration)
     local jobs, refused, limited, due, bytes = {}, {}, 0, 0, 0
     local now = tonumber(nowText)
     local max, duration = globalMax or ownMax, ownDuration or globalDuration
     promote(now)
-    while #jobs < count and #refused < 1000 and bytes < maxReplyBytes and not isPaused do
+    while #jobs < count and #refused < 1000 and bytes < maxReplyBytes and not isPaused and limited == 0 do
         local free = count - #jobs
         if max then
             -- One at a time: a job that is to fail does not count.
@@ -168,15 +182,22 @@ local function fetchJobs(nowText, count, token, lockMs, worker, ownMax, ownDurat
                 putBack(ids, scores, index)
                 break
             end
-            local job, size, deferred = start(id, nowText, token, lockMs, worker)
-            if not job then
-                refused[#refused + 1] = id
-            else
+            local job, size, deferred, isAlone = start(id, nowText, token, lockMs, worker, held and held + #jobs)
+            if isAlone then
+                putBack(ids, scores, job and index + 1 or index)
+                limited = -1
+            end
+            if job then
                 jobs[#jobs + 1] = job
                 bytes = bytes + size
                 if max and not deferred and redis.call('INCR', limiter) == 1 and duration then
                     redis.call('PEXPIRE', limiter, duration)
                 end
+            elseif not isAlone then
+                refused[#refused + 1] = id
+            end
+            if isAlone then
+                break
             end
         end
         if #ids < free then
@@ -189,8 +210,8 @@ local function fetchJobs(nowText, count, token, lockMs, worker, ownMax, ownDurat
             break
         end
     end
-    -- One wake-up spreads to the next idle worker, however many jobs there are.
-    if #jobs > 0 then
+    -- One wake-up spreads to the next idle worker, however many jobs there are; also one that this worker cannot use.
+    if #jobs > 0 or limited < 0 then
         redis.call('ZADD', marker, '0', '0')
     end
     return jobs, limited, due, refused

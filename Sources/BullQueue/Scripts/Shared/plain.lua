@@ -2,7 +2,7 @@
 -- would take a third of its time. Joined in front of them in finishJobs; it returns only when all is as most often:
 -- one job that succeeded and asks for nothing more; a queue without settings, pause or delayed job that is due; a next
 -- job that is small and not to fail. Whatever is done here is done there, too.
-if #ARGV == 13 and ARGV[2] == '1' and ARGV[6] == '' and ARGV[9] ~= '0' and ARGV[10] == 'completed' and ARGV[13] == '' then
+if #ARGV == 13 and (ARGV[2] == '1' or ARGV[2] == '1/0') and ARGV[6] == '' and ARGV[9] ~= '0' and ARGV[10] == 'completed' and ARGV[13] == '' then
     local prefix, nowText, token = KEYS[1], ARGV[1], ARGV[3]
     local key, wait, active = prefix .. ARGV[8], prefix .. 'wait', prefix .. 'active'
     local lock, events = key .. ':lock', prefix .. 'events'
