@@ -8,8 +8,10 @@ import RedisClient
 
 /// What `ferry doctor` looks at in Redis.
 struct RedisCheck: Sendable {
-    /// The oldest server whose commands the queues' scripts use: `ZADD … GT`, `LMOVE` and others came with it.
-    private static let oldest = [6, 2]
+    /// The oldest server whose commands the queues' scripts use: `LPOS` came with it.
+    private static let oldest = [6, 0, 6]
+    /// The oldest server that BullMQ's clients recommend.
+    private static let recommended = [6, 2]
 
     private let configuration: Configuration
     private let dataFolder: String
@@ -89,12 +91,15 @@ struct RedisCheck: Sendable {
 
     private func version(_ info: [String: String]) -> Finding {
         let version = info["redis_version"] ?? ""
-        let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
-        guard numbers.count == 2 else {
+        let numbers = version.split(separator: ".").prefix(3).compactMap { Int($0) }
+        guard numbers.count == 3 else {
             return .warning("redis", "answers, and does not tell its version", mend: "use Redis 6.2 or later")
         }
         guard !numbers.lexicographicallyPrecedes(Self.oldest) else {
             return .failed("redis", "version \(version)", mend: "use Redis 6.2 or later")
+        }
+        guard !numbers.lexicographicallyPrecedes(Self.recommended) else {
+            return .warning("redis", "version \(version)", mend: "use Redis 6.2 or later, as BullMQ recommends")
         }
         return .ok("redis", "version \(version)")
     }

@@ -19,19 +19,20 @@ final class LogFile: Sendable {
         var isClosed = false
     }
 
+    /// The most bytes that wait to be written.
+    private let pendingLimit: Int
     private let state = Mutex(State())
     private let pool = NIOThreadPool(numberOfThreads: 1)
     private let writer: Mutex<LogFileWriter>
-
-    /// The most bytes that wait to be written.
-    private static let pendingLimit = 4 << 20
 
     /// Makes the log; nothing touches the file system before the first line.
     ///
     /// - Parameters:
     ///   - dataFolder: The data folder.
     ///   - keptBytes: The size of both files together.
-    init(dataFolder: String, keptBytes: Int) {
+    ///   - pendingLimit: The most bytes that wait to be written.
+    init(dataFolder: String, keptBytes: Int, pendingLimit: Int = 4 << 20) {
+        self.pendingLimit = pendingLimit
         // At half of what is kept the file is made the older one.
         writer = Mutex(
             LogFileWriter(
@@ -44,7 +45,7 @@ final class LogFile: Sendable {
     func append(_ line: ByteBuffer) {
         let mustWrite = state.withLock { state in
             guard !state.isClosed else { return false }
-            guard state.pending.count + line.readableBytes < Self.pendingLimit else {
+            guard state.pending.count + line.readableBytes < pendingLimit else {
                 state.droppedCount += 1
                 return false
             }
