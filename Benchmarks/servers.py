@@ -30,9 +30,14 @@ def cpu_seconds(pid):
 def children(pid):
     """The processes that a process has started and that have not ended."""
     found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as file:
-            found += [int(child) for child in file.read().split()]
+    for entry in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{int(entry)}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except (ValueError, OSError):
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(entry))
     return found
 
 
