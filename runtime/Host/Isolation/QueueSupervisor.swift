@@ -77,6 +77,8 @@ public final class QueueSupervisor: FunctionProcessObserver {
                 for queue in self.queues { group.addTask { await queue.run(processes) } }
                 for schedule in self.schedules { group.addTask { await schedule.run() } }
             }
+            // Without queues there is nothing to do, but a service that ends is a failure.
+            try? await gracefulShutdown()
         }
     }
 
