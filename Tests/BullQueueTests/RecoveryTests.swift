@@ -208,17 +208,17 @@ import Testing
     @Test func `a job that is to be alone wakes another worker`() async throws {
         try await Fixture.with { fixture in
             let producer = try fixture.producer()
-            _ = try await producer.add("n", data: "long", options: .init())
+            _ = try await producer.add("long", data: "{}", options: .init())
             let done = Record<String>()
             func make(_ name: String) throws -> BullWorker {
                 try fixture.worker {
                     ($0.concurrency, $0.worksStalledAlone, $0.drainDelay) = (2, true, .seconds(60))
                     $0.name = name
                 } handler: { job, _ in
-                    if job.data == "long" {
+                    if job.name == "long" {
                         try? await eventually("the other one") { done.count == 1 }
                     }
-                    done.append(job.data)
+                    done.append(job.name)
                     return .completed("null")
                 }
             }
@@ -227,7 +227,7 @@ import Testing
                 try await eventually("taken") { try await fixture.count("active") == 1 }
                 try await fixture.running(second) {
                     // Both wait for markers; whoever gets this one's, the idle worker works it.
-                    _ = try await producer.add("n", data: "delayed", options: .init(delay: .milliseconds(300)))
+                    _ = try await producer.add("delayed", data: "{}", options: .init(delay: .milliseconds(300)))
                     try await fixture.call("HSET", "bull:q:2", "stc", "1")
                     try await eventually("both completed") { try await fixture.count("completed") == 2 }
                 }
