@@ -76,7 +76,7 @@ struct New: AsyncParsableCommand {
             output.line("Next:")
             output.line("  ferry validate\(folder)")
             output.line("  ferry test \(name)\(folder)")
-            output.line("  ferry serve\(folder)")
+            output.line("  ferry dev\(folder)")
         }
     }
 }
