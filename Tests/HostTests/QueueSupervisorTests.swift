@@ -65,6 +65,7 @@ import Testing
             let taken = Shared(0)
             var options = BullWorkerOptions()
             (options.id, options.concurrency, options.lockDuration) = (id, count, .seconds(60))
+            options.shutdownGrace = .zero
             let other = try QueueRedis.client(redis)
             let worker = try BullWorker(
                 queue: "q", options: options, client: other, lockLoop: MultiThreadedEventLoopGroup.singleton.next(),
@@ -78,6 +79,7 @@ import Testing
             try await QueueRedis.eventually("taken") { taken.value == count }
             // Its connection goes underneath, as with a process that was killed.
             await other.close()
+            task.cancel()
             await task.value
         }
     }
