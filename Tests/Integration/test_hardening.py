@@ -24,9 +24,15 @@ def test_start_that_fails_says_why_and_ends_in_order(make_host, tmp_path):
     write_function(functions, "good", {"http": "GET /good"}, handler('.text("good")'))
     text = reason(make_host(functions=functions, args=("--only", "goood"), wait=False))
     assert 'there is no function "goood"' in text and '"good"' in text
+
+
+def test_function_with_a_route_of_the_hosts_is_left_out(make_host, tmp_path):
+    functions = tmp_path / "functions"
+    write_function(functions, "good", {"http": "GET /good"}, handler('.text("good")'))
     write_function(functions, "health", {"http": "GET /health"}, handler('.text("well")', "Health"))
-    text = reason(make_host(functions=functions, wait=False))
-    assert "GET /health" in text and "health" in text
+    host = make_host(functions=functions)
+    assert host.client.get("/good").body == b"good" and b"checks" in host.client.get("/health").body
+    assert re.search(r"not served: health: .*GET /health.* is already that of the host", host.text()), host.text()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_from_an_empty_folder_to_an_answer(tmp_path, installed):
     # A function, as `ferry new` makes it, passes the test that came with it.
     made = ferry("new", "hello", "--http", "GET /hello/:name")
     commands = re.findall(r"^  ferry (\w+)", made, re.M)
-    assert commands == ["validate", "test", "serve"], made
+    assert commands == ["validate", "test", "dev"], made
     assert "1 function, no problems" in ferry("validate")
     assert "1 passed, 0 failed" in ferry("test", "hello")
 
