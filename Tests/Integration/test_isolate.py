@@ -347,6 +347,15 @@ def swallow(call, *arguments):
         pass
 
 
+def read_two_ticks(stream):
+    """Asks for a long stream and reads until its second event has come."""
+    stream.sendall(b"GET /ticks/1000?every=100 HTTP/1.1\r\nhost: x\r\n\r\n")
+    data = b""
+    while b"id: 2\n" not in data:
+        data += stream.recv(65536)
+    return data
+
+
 def test_sigterm_drains_a_request_a_stream_and_a_socket(make_host, functions):
     host = make_host(functions=functions, args=("--isolate", "--only", "fatal,ticker,echo"))
     host.client.get("/fatal/later")
@@ -354,10 +363,7 @@ def test_sigterm_drains_a_request_a_stream_and_a_socket(make_host, functions):
         with Frames(host.port) as echo, socket.create_connection(("127.0.0.1", host.port), timeout=20) as stream:
             echo.send(frame(TEXT, b"hello"))
             echo.expect((TEXT, b"hello"))
-            stream.sendall(b"GET /ticks/1000?every=100 HTTP/1.1\r\nhost: x\r\n\r\n")
-            data = b""
-            while b"id: 2\n" not in data:
-                data += stream.recv(65536)
+            data = read_two_ticks(stream)
             request = threads.submit(host.client.get, "/fatal/later")
             wait_until(lambda: any(f["name"] == "fatal" and f["running"] for f in admin(host)["functions"]))
             host.process.send_signal(signal.SIGTERM)
@@ -429,10 +435,7 @@ def test_a_crash_closes_the_sockets_and_streams_of_its_process(make_host, functi
     with Frames(host.port) as echo, socket.create_connection(("127.0.0.1", host.port), timeout=20) as stream:
         echo.send(frame(TEXT, b"hello"))
         echo.expect((TEXT, b"hello"))
-        stream.sendall(b"GET /ticks/1000?every=100 HTTP/1.1\r\nhost: x\r\n\r\n")
-        data = b""
-        while b"id: 2\n" not in data:
-            data += stream.recv(65536)
+        data = read_two_ticks(stream)
         for pid in children(host):
             os.kill(pid, signal.SIGKILL)
         opcode, _, payload = echo.receive()

@@ -105,7 +105,7 @@ def test_describe_marks_defaults_and_tells_the_handler(made):
     where = ["--functions", folder, "--data", data]
     work = json.loads(ferry("describe", "work", "--json", *where))
     assert (work["trigger"], work["target"], work["handler"]) == ("queue", "letters process", "WorkHandler")
-    assert work["handlerFile"] == f"{folder}/work/WorkHandler.swift" and work["handlerLine"] == 4
+    assert work["handlerFile"] == str(folder / "work" / "WorkHandler.swift") and work["handlerLine"] == 4
     assert work["values"]["timeout"] == {"value": "7s", "isDefault": False}
     assert work["values"]["concurrency"] == {"value": "4", "isDefault": True}
     assert work["values"]["retry"] == {"value": "5 attempts, delays of 2s each", "isDefault": False}

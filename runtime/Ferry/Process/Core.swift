@@ -23,16 +23,7 @@ struct Core: Service {
     let companion: HostProcess.Companion?
 
     func run() async throws {
-        var cleanup = Cleanup()
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await serve(&cleanup))
-        } catch {
-            result = .failure(error)
-        }
-        // Owned by this call; every step has a bound, and must be made although the task may be cancelled by now.
-        await Task { [cleanup] in await cleanup.run() }.value
-        try result.get()
+        try await Cleanup.around { try await serve(&$0) }
     }
 
     private func serve(_ cleanup: inout Cleanup) async throws {

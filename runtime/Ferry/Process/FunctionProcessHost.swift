@@ -48,15 +48,7 @@ struct FunctionProcessHost {
         let core = Core(
             options: options, configuration: configuration, logger: logger, group: group,
             redisURL: configuration.redis.url?.value ?? "", localS3: nil, companion: nil)
-        var cleanup = Cleanup()
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await serve(core, [first] + links, &cleanup))
-        } catch {
-            result = .failure(error)
-        }
-        await cleanup.run()
-        try result.get()
+        try await Cleanup.around { try await serve(core, [first] + links, &$0) }
     }
 
     private func serve(_ core: Core, _ descriptors: [CInt], _ cleanup: inout Cleanup) async throws {

@@ -105,16 +105,8 @@ public final class SpawnLauncher: ProcessLauncher {
             posix_spawn_file_actions_adddup2(&actions, source, Self.firstDescriptor + CInt(index))
         }
         _ = Subprocess.addCloseFrom?(&actions, above)
-        var all = sigset_t()
-        var none = sigset_t()
-        sigfillset(&all)
-        sigemptyset(&none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setsigmask(&attributes, &none)
         // A group of its own: the terminal's Ctrl-C is for the supervisor, which drains first.
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+        Subprocess.detach(&attributes)
 
         let own = [
             "--module", order.module, "--links", "\(order.links.count)", "--supervisor", "\(getpid())", order.function,

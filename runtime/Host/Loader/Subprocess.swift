@@ -79,6 +79,19 @@ struct Subprocess {
         return Subprocess(ending: ending, output: String(decoding: output, as: UTF8.self))
     }
 
+    /// Has a program start with the signals' defaults, none of them blocked, in a process group of its own.
+    static func detach(_ attributes: inout posix_spawnattr_t) {
+        var all = sigset_t()
+        var none = sigset_t()
+        sigfillset(&all)
+        sigemptyset(&none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+    }
+
     private static func spawn(_ arguments: [String], output: CInt) -> Result<pid_t, LoaderError> {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
@@ -93,15 +106,7 @@ struct Subprocess {
         posix_spawn_file_actions_adddup2(&actions, output, 2)
         // NIO opens sockets without close-on-exec: a compiler would hold clients' connections and listeners open.
         _ = addCloseFrom?(&actions, 3)
-        var all = sigset_t()
-        var none = sigset_t()
-        sigfillset(&all)
-        sigemptyset(&none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+        detach(&attributes)
 
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         argv.append(nil)
