@@ -92,6 +92,12 @@ for name in functionNames {
             path: "functions/\(name)", exclude: files.filter { !$0.hasSuffix(".swift") }, swiftSettings: settings))
 }
 
+/// What several test targets need.
+targets.append(
+    .target(
+        name: "TestSupport", dependencies: ["FunctionKit", "RedisClient", nioCore], path: "Tests/TestSupport",
+        swiftSettings: settings))
+
 /// One test target a module; a target exists as soon as its folder does.
 let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
     ("FunctionKit", ["FunctionKit", nioCore]),
@@ -129,7 +135,7 @@ for test in testDependencies {
     let hasFixtures = FileManager.default.fileExists(atPath: folder + "/Fixtures")
     targets.append(
         .testTarget(
-            name: "\(test.module)Tests", dependencies: test.dependencies, path: path,
+            name: "\(test.module)Tests", dependencies: test.dependencies + ["TestSupport"], path: path,
             exclude: hasFixtures ? ["Fixtures"] : [], swiftSettings: settings, linkerSettings: opensModules))
 }
 

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import RedisClient
+import TestSupport
 import Testing
 
 @testable import BullQueue

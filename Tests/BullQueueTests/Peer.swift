@@ -1,5 +1,6 @@
 import Foundation
 import FunctionKit
+import TestSupport
 import Testing
 
 @testable import BullQueue
@@ -35,7 +36,7 @@ final class Peer {
         return JSONNode(parsing: text)?.members ?? [:]
     }()
 
-    init(_ redis: TestRedis) throws {
+    init(_ redis: RedisServer) throws {
         Peer.prepare(process, ["serve", redis.socket])
         process.standardInput = commands
         process.standardOutput = answers

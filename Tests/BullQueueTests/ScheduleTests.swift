@@ -2,6 +2,7 @@ import Foundation
 import FunctionKit
 import NIOCore
 import RedisClient
+import TestSupport
 import Testing
 
 @testable import BullQueue

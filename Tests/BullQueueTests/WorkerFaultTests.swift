@@ -4,6 +4,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import RedisClient
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct WorkerFaultTests {

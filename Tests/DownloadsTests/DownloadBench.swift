@@ -5,6 +5,7 @@ import Logging
 import NIOPosix
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Downloads
@@ -55,28 +56,18 @@ struct DownloadBench: Sendable {
 
     /// Runs a body with everything fresh, and ends all of it.
     static func with<R>(_ body: (DownloadBench) async throws -> R) async throws -> R {
-        let folder = "/tmp/ferry-downloads-\(UInt64.random(in: 0...(.max)))"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let server = Process()
-        server.executableURL = URL(fileURLWithPath: "/usr/bin/redis-server")
-        server.arguments = [
-            "--port", "0", "--unixsocket", folder + "/s", "--dir", folder, "--save", "", "--appendonly", "no",
-        ]
-        server.standardOutput = FileHandle.nullDevice
-        server.standardError = FileHandle.nullDevice
-        try server.run()
-        defer { kill(server.processIdentifier, SIGKILL) }
+        let server = try RedisServer()
+        defer { server.remove() }
         let deadline = ContinuousClock.now + .seconds(20)
-        while !FileManager.default.fileExists(atPath: folder + "/s") {
+        while !FileManager.default.fileExists(atPath: server.socket) {
             try #require(ContinuousClock.now < deadline, "redis-server did not start")
             try await Task.sleep(for: .milliseconds(5))
         }
-        var configuration = try RedisConfiguration(url: "unix:\(folder)/s")
+        var configuration = try RedisConfiguration(url: server.url)
         configuration.commandTimeout = .seconds(20)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let client = RedisClient(configuration, group: group, logger: Logger(label: "test"))
-        let database = try SQLiteHistory(path: folder + "/history.sqlite")
+        let database = try SQLiteHistory(path: server.folder + "/history.sqlite")
         let result: Result<R, any Error>
         do {
             result = .success(

@@ -2,6 +2,7 @@ import Foundation
 import FunctionKit
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Downloads

@@ -204,10 +204,15 @@ import Testing
             #expect(UInt32(checksum["value"] ?? "", radix: 16) == archive.crc32)
             // A URL does not outlive its archive.
             for (left, expected) in [(100_000, 99...100), (400, 1...1)] as [(Int64, ClosedRange<Int>)] {
-                _ = try await bench.redis.send([
-                    "HSET", JobStore.key(job.id), "expires", String(Timestamp.now.milliseconds + left),
-                ])
-                let seconds = try object(try await DownloadURL().handle(get, bench.context()))["expiresIn"] as? Int
+                var seconds: Int?
+                // A busy machine may let that time pass before the question: then it is asked again.
+                for _ in 0..<20 where seconds == nil {
+                    _ = try await bench.redis.send([
+                        "HSET", JobStore.key(job.id), "expires", String(Timestamp.now.milliseconds + left),
+                    ])
+                    let answer = try? await DownloadURL().handle(get, bench.context())
+                    seconds = try answer.map { try object($0)["expiresIn"] as? Int } ?? nil
+                }
                 #expect(expected.contains(try #require(seconds)))
             }
             _ = try await bench.redis.send(["HSET", JobStore.key(job.id), "expires", "1"])

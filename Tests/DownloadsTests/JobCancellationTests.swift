@@ -1,6 +1,7 @@
 import FunctionKit
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Downloads

@@ -1,6 +1,7 @@
 import FunctionKit
 import NIOCore
 import RedisClient
+import TestSupport
 import Testing
 
 @testable import Downloads

@@ -1,51 +1,19 @@
-import Foundation
 import Logging
 import NIOPosix
 import RedisClient
-import Synchronization
+import TestSupport
 
-/// A redis-server of a test's own, on a Unix socket in a fresh folder.
-final class QueueRedis: Sendable {
-    private let folder: String
-    private let process = Mutex<Process?>(nil)
-
+/// What tests of queues need beside a server.
+enum QueueRedis {
     static var logger: Logger {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         return logger
     }
 
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.path + "/host-\(RandomNumbers.name())"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try start()
-    }
-
-    func start() throws {
-        let server = Process()
-        server.executableURL = URL(fileURLWithPath: "/usr/bin/redis-server")
-        server.arguments = ["--port", "0", "--unixsocket", folder + "/redis.sock", "--save", "", "--dir", folder]
-        server.standardOutput = FileHandle.nullDevice
-        try server.run()
-        process.withLock { $0 = server }
-    }
-
-    func kill() {
-        process.withLock { process in
-            if let process { Foundation.kill(process.processIdentifier, SIGKILL) }
-            process?.waitUntilExit()
-            process = nil
-        }
-    }
-
-    func remove() {
-        kill()
-        try? FileManager.default.removeItem(atPath: folder)
-    }
-
-    static func client(_ redis: QueueRedis) throws -> RedisClient {
+    static func client(_ redis: RedisServer) throws -> RedisClient {
         RedisClient(
-            try RedisConfiguration(url: "unix:" + redis.folder + "/redis.sock"),
+            try RedisConfiguration(url: redis.url),
             group: MultiThreadedEventLoopGroup.singleton, logger: logger)
     }
 

@@ -7,6 +7,7 @@ import NIOPosix
 import RedisClient
 import ServiceLifecycle
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Host
@@ -49,7 +50,7 @@ import Testing
     }
 
     private struct Bench: Sendable {
-        let redis: QueueRedis
+        let redis: RedisServer
         let client: RedisClient
         let processes: Processes
         let supervisor: QueueSupervisor
@@ -96,7 +97,7 @@ import Testing
         _ names: Set<String>, limit: Int = 3, _ change: (inout Configuration.Queue) -> Void = { _ in },
         _ body: (Bench) async throws -> Void
     ) async throws {
-        let redis = try QueueRedis()
+        let redis = try RedisServer()
         defer { redis.remove() }
         let client = try QueueRedis.client(redis)
         try await QueueRedis.eventually("the server answers") { (try? await client.check()) != nil }

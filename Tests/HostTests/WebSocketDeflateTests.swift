@@ -1,5 +1,6 @@
 import FunctionKit
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Host
@@ -112,7 +113,7 @@ import Testing
         let store = DeflateStore()
         var encoder = WebSocketEncoder(deflate, store: store)
         var parser = WebSocketParser(maxMessageBytes: 1 << 20, store: store, keepsContext: keepsContext)
-        var random = SeededBytes(seed: UInt64(bits))
+        var random = SeededGenerator(seed: UInt64(bits))
         for size in [0, 0, 1, 100, 511, 512, 513, 5000, 70_001, 0, 20] {
             let isRandom = size % 2 == 0
             let payload = (0..<size).map { index in

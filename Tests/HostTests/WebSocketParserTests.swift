@@ -1,5 +1,6 @@
 import FunctionKit
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Host
@@ -162,7 +163,7 @@ import Testing
     }
 
     @Test func `random frames give the same events however they are cut, and those of a plain reader`() {
-        var random = SeededBytes(seed: 40)
+        var random = SeededGenerator(seed: 40)
         for _ in 0..<600 {
             var frames: [ClientFrame] = []
             for _ in 0..<Int.random(in: 1...6, using: &random) {

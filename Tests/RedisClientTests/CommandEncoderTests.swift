@@ -2,6 +2,7 @@ import CHiredis
 import FunctionKit
 import Glibc
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import RedisClient
@@ -79,7 +80,7 @@ import Testing
 
     @Test func reconnectDelayGrowsToItsBoundAndBeginsAgain() {
         var delay = ReconnectDelay()
-        var generator = SplitMix64(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for attempt in 0..<40 {
             let bound = min(50 << min(attempt, 10), 2000)
             let next = delay.next(using: &generator)
@@ -87,18 +88,5 @@ import Testing
         }
         delay.reset()
         #expect(delay.next(using: &generator) <= .milliseconds(50))
-    }
-}
-
-/// Random numbers that are the same in every run.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
     }
 }

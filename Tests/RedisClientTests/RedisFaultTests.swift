@@ -3,6 +3,7 @@ import FunctionKit
 import NIOCore
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
 
 /// Against a server that misbehaves.

@@ -1,6 +1,7 @@
 import FunctionKit
 import NIOCore
 import RedisClient
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct RedisSubscriptionTests {

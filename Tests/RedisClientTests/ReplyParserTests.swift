@@ -1,5 +1,6 @@
 import FunctionKit
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import RedisClient
@@ -110,7 +111,7 @@ import Testing
     }
 
     @Test func mutatedBytesGiveAValueOrAnErrorButNeverACrash() throws {
-        var generator = SplitMix64(state: 2026)
+        var generator = SeededGenerator(seed: 2026)
         let original = Array(Self.golden.dropLast().map(\.bytes).joined().utf8)
         var valueCount = 0
         var errorCount = 0

@@ -1,5 +1,6 @@
 import Checksum
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import ZipArchive
@@ -39,26 +40,7 @@ struct PartCollector {
     }
 }
 
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func bytes(_ count: Int) -> ByteBuffer {
-        var buffer = ByteBuffer()
-        for _ in 0..<(count + 7) / 8 { buffer.writeInteger(next()) }
-        return buffer.getSlice(at: 0, length: count) ?? ByteBuffer()
-    }
-
+extension SeededGenerator {
     /// Bytes that compress.
     mutating func text(_ count: Int) -> ByteBuffer {
         var buffer = ByteBuffer()

@@ -1,5 +1,6 @@
 import Checksum
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import ZipArchive

@@ -1,6 +1,7 @@
 import Checksum
 import Foundation
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import ZipArchive

@@ -6,53 +6,13 @@ import NIOCore
 import NIOPosix
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
-
-/// A redis-server of a test's own, on a Unix socket in a fresh folder.
-final class TestRedis: Sendable {
-    let folder: String
-    private let isAppendOnly: Bool
-    private let process = Mutex<Process?>(nil)
-
-    var socket: String { folder + "/redis.sock" }
-
-    init(appendOnly: Bool = false) throws {
-        isAppendOnly = appendOnly
-        folder = FileManager.default.temporaryDirectory.path + "/bull-\(UInt64.random(in: 0 ... .max))"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try start()
-    }
-
-    func start() throws {
-        let server = Process()
-        server.executableURL = URL(fileURLWithPath: "/usr/bin/redis-server")
-        server.arguments = [
-            "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", isAppendOnly ? "yes" : "no",
-            "--appendfsync", "always", "--dir", folder, "--logfile", folder + "/log",
-        ]
-        server.standardOutput = FileHandle.nullDevice
-        try server.run()
-        process.withLock { $0 = server }
-    }
-
-    func kill() {
-        process.withLock { process in
-            if let process { Foundation.kill(process.processIdentifier, SIGKILL) }
-            process?.waitUntilExit()
-            process = nil
-        }
-    }
-
-    func remove() {
-        kill()
-        try? FileManager.default.removeItem(atPath: folder)
-    }
-}
 
 /// What a test works with.
 struct Fixture: Sendable {
     static let queue = "q"
-    let redis: TestRedis
+    let redis: RedisServer
     let client: RedisClient
     let logger: Logger
 
@@ -62,7 +22,8 @@ struct Fixture: Sendable {
     static func with<Result>(
         appendOnly: Bool = false, _ body: (Fixture) async throws -> Result
     ) async throws -> Result {
-        let redis = try TestRedis(appendOnly: appendOnly)
+        let redis = try RedisServer(
+            options: appendOnly ? ["--appendonly", "yes", "--appendfsync", "always"] : [])
         defer { redis.remove() }
         var logger = Logger(label: "test")
         logger.logLevel = ProcessInfo.processInfo.environment["BULL_LOG"] == nil ? .critical : .trace
@@ -78,7 +39,7 @@ struct Fixture: Sendable {
         }
     }
 
-    static func newClient(_ redis: TestRedis, _ logger: Logger) throws -> RedisClient {
+    static func newClient(_ redis: RedisServer, _ logger: Logger) throws -> RedisClient {
         RedisClient(
             try RedisConfiguration(url: "unix:" + redis.socket), group: MultiThreadedEventLoopGroup.singleton,
             logger: logger)

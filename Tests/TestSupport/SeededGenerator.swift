@@ -1,12 +1,14 @@
-import NIOCore
+public import NIOCore
 
-/// SplitMix64: the same bytes for the same seed, everywhere.
-struct SeededGenerator: RandomNumberGenerator {
+/// SplitMix64: the same numbers for the same seed, everywhere.
+public struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    /// Makes a generator.
+    public init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    /// The next number.
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -14,7 +16,8 @@ struct SeededGenerator: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 
-    mutating func bytes(_ count: Int) -> ByteBuffer {
+    /// So many bytes.
+    public mutating func bytes(_ count: Int) -> ByteBuffer {
         var buffer = ByteBuffer()
         for _ in 0..<(count + 7) / 8 { buffer.writeInteger(next()) }
         return buffer.getSlice(at: 0, length: count) ?? ByteBuffer()
