@@ -42,9 +42,11 @@ public final class RedisServer: Sendable {
     /// Kills the server as a crash would, and waits until it is gone.
     public func kill() {
         process.withLock { process in
-            if let process { Foundation.kill(process.processIdentifier, SIGKILL) }
-            process?.waitUntilExit()
-            process = nil
+            guard let server = process.take() else { return }
+            Foundation.kill(server.processIdentifier, SIGKILL)
+            // `waitUntilExit` turns the thread's run loop and may hang where tests run side by side.
+            let limit = ContinuousClock.now + .seconds(10)
+            while server.isRunning, ContinuousClock.now < limit { usleep(500) }
         }
     }
 
