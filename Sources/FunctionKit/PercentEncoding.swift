@@ -7,14 +7,15 @@ public enum PercentEncoding {
     ///   - kept: Further ASCII characters that stay as they are.
     /// - Returns: The text as it is sent.
     public static func encode(_ text: some StringProtocol, keeping kept: StaticString = "") -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
         var encoded: [UInt8] = []
-        encoded.reserveCapacity(text.utf8.count)
+        encoded.reserveCapacity(text.utf8.underestimatedCount + 16)
         for byte in text.utf8 {
             if isUnreserved(byte) || kept.withUTF8Buffer({ $0.contains(byte) }) {
                 encoded.append(byte)
             } else {
-                encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+                encoded.append(UInt8(ascii: "%"))
+                encoded.append(digit(byte >> 4))
+                encoded.append(digit(byte & 15))
             }
         }
         return String(decoding: encoded, as: UTF8.self)
@@ -56,6 +57,10 @@ public enum PercentEncoding {
             true
         default: false
         }
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
     }
 
     private static func nibble(_ byte: UInt8) -> UInt8? {

@@ -64,12 +64,7 @@ final class FunctionProcess: Sendable {
     private func connect(_ link: SupervisorLink, _ descriptor: CInt) {
         link.loop.execute {
             link.channel.owner = link
-            ClientBootstrap(group: link.loop)
-                .channelOption(.maxMessagesPerRead, value: 4)
-                .channelOption(
-                    .recvAllocator,
-                    value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 262_144)
-                )
+            LinkChannel.bootstrap(link.loop)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(link.channel)

@@ -1,5 +1,6 @@
 internal import Logging
 internal import NIOCore
+internal import NIOPosix
 
 /// Who gets what comes over a link. Everything is called on the link's loop.
 protocol LinkOwner: AnyObject {
@@ -26,6 +27,15 @@ final class LinkChannel: ChannelInboundHandler {
     private var isReading = false
     private var isFlushScheduled = false
     private(set) var isClosed = false
+
+    /// Prepares for a link of that loop; both ends read alike.
+    static func bootstrap(_ loop: any EventLoop) -> ClientBootstrap {
+        ClientBootstrap(group: loop)
+            .channelOption(.maxMessagesPerRead, value: 4)
+            .channelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 262_144))
+    }
 
     init(maxFrameBytes: Int, logger: Logger) {
         parser = LinkParser(maxFrameBytes: maxFrameBytes)

@@ -113,12 +113,7 @@ public final class LinkServer: Sendable {
                 finished.set(())
             }
             links.withLock { $0.append(link) }
-            _ = try await ClientBootstrap(group: link.loop)
-                .channelOption(.maxMessagesPerRead, value: 4)
-                .channelOption(
-                    .recvAllocator,
-                    value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 262_144)
-                )
+            _ = try await LinkChannel.bootstrap(link.loop)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         link.channel.owner = link
