@@ -76,7 +76,7 @@ enum HostCheck {
     /// What a difference of clocks means: signatures are refused from 15 min on, and times of delayed jobs are off.
     static func clock(_ peer: String, skew: Duration, precision: Duration) -> Finding {
         let distance = max(.zero, (skew < .zero ? .zero - skew : skew) - precision)
-        let text = "\(peer) is \(Int(skew / .milliseconds(1))) ms \(skew < .zero ? "behind" : "ahead")"
+        let text = "\(peer) is \(abs(Int(skew / .milliseconds(1)))) ms \(skew < .zero ? "behind" : "ahead")"
         let mend = "synchronise the clocks (NTP) of this machine and of \(peer)"
         if distance > .seconds(300) { return .failed("clock", text, mend: mend) }
         return distance > .seconds(2) ? .warning("clock", text, mend: mend) : .ok("clock", text)
