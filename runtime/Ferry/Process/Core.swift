@@ -73,6 +73,7 @@ struct Core: Service {
             settings: configuration.queue, client: stores.queueRedis, lockLoop: stores.queueGroup.next(),
             grace: configuration.http.drainTimeout, logger: logger)
         services += try runners.compactMap { try triggers.make($0) }.map { .init(service: $0) }
+        services.append(.init(service: ReconcilerService(bindings, logger: logger)))
         if let admin = try makeAdmin(runners, pool: pool, loops: loops) { services.append(.init(service: admin)) }
         services.append(.init(service: server))
         if let companion {
