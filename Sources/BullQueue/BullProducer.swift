@@ -165,10 +165,15 @@ public final class BullProducer: JobQueue, Sendable {
             .evaluate(BullScripts.findJob, keys: [keys.base], arguments: [.string(id)])
         ])
         guard let job = replies.first?.array else { return nil }
-        guard job.count == 2, let state = job[0].string.flatMap(QueuedJob.State.init), let data = job[1].string else {
+        guard job.count >= 2, let state = job[0].string.flatMap(QueuedJob.State.init), let data = job[1].string else {
             throw BullError(.redis, "an unexpected reply about a job")
         }
-        return QueuedJob(state: state, data: data)
+        guard job.count == 5, let text = job[3].string, let time = job[4].string.flatMap(Double.init),
+            let milliseconds = Int64(exactly: time.rounded(.down))
+        else { return QueuedJob(state: state, data: data) }
+        let ending = QueuedJob.Ending(
+            isFailed: job[2].string == "failed", text: text, at: Timestamp(milliseconds: milliseconds))
+        return QueuedJob(state: state, data: data, ending: ending)
     }
 
     /// Removes a job that no worker holds; see `JobQueue`.

@@ -36,6 +36,15 @@ public struct DownloadsConfiguration: SettingsSection, Hashable {
     /// `sweepGrace`: the age from which uploads and archives that no job names are cleared away.
     public var sweepGrace: Duration = .seconds(3_600)
 
+    /// `idempotencyLifetime`: how long an `Idempotency-Key` is remembered.
+    public var idempotencyLifetime: Duration = .seconds(86_400)
+    /// `reconcileInterval`: the time between two looks for jobs that the queue has lost.
+    public var reconcileInterval: Duration = .seconds(2)
+    /// `reconcileAge`: so long after its last change an unfinished job is looked at.
+    public var reconcileAge: Duration = .seconds(5)
+    /// `reconcileLease`: how long a process that died keeps the others from looking. A look takes up to half of it.
+    public var reconcileLease: Duration = .seconds(15)
+
     /// The defaults.
     public init() {}
 

@@ -40,8 +40,8 @@ struct DownloadBench: Sendable {
         let text = """
             {"file_ids":\(ids),"on_missing":"\(onMissing)"\(name.map { ",\"archive_name\":\"\($0)\"" } ?? "")}
             """
-        return try await JobIntake(context()).accept(
-            DownloadRequest(.post(text), defaultPolicy: .skip))
+        let job = try await JobIntake(context()).accept(DownloadRequest(.post(text), defaultPolicy: .skip))
+        return try await record(job.id)
     }
 
     func job(_ record: JobRecord, attempt: Int = 1, maxAttempts: Int = 3) -> QueueJob<DownloadTask> {

@@ -334,14 +334,20 @@ import Testing
         }
     }
 
-    @Test func aJobWhoseRecordIsGoneIsClosed() async throws {
+    @Test func aJobWhoseRecordIsGoneIsLeftToTheReconciler() async throws {
         try await DownloadBench.with { bench in
             let job = try await bench.accept([70_000])
             _ = try await bench.redis.send(["DEL", JobStore.key(job.id)])
-            await #expect(throws: Permanent.self) { try await DownloadWorker(bench.context()).work(bench.job(job)) }
-            #expect(try await bench.row(job.id).status == "failed")
+            let outcome = try await DownloadWorker(bench.context()).work(bench.job(job))
+            #expect(outcome == DownloadOutcome(status: .queued, round: 1))
             // The status is told from the history.
-            #expect(try await bench.context().downloadJob(job.id).failure?.message == "The job's record was lost.")
+            #expect(try await bench.context().downloadJob(job.id).status == .queued)
+            let unknown = JobRecord(
+                id: JobID(), owner: nil, options: "{}", fileIDs: [70_000], maxAttempts: 3, createdAt: .now,
+                updatedAt: .now)
+            await #expect(throws: Permanent.self) {
+                try await DownloadWorker(bench.context()).work(bench.job(unknown))
+            }
         }
     }
 

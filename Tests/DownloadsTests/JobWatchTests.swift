@@ -133,7 +133,38 @@ import Testing
             #expect(unknown?.status == .notFound)
             try await eventually { try await listeners(bench, id) == 0 }
             bench.keyValue.fails.withLock { $0 = { _ in true } }
+            let away = await httpError { try await JobWatch(id, after: 0, bench.context()).isAtEnd }
+            #expect(away?.status == .notFound)
+            bench.history.fails.withLock { $0 = ["find"] }
             await #expect(throws: StoreIsAway.self) { try await JobWatch(id, after: 0, bench.context()).isAtEnd }
+        }
+    }
+
+    @Test func `a watch that begins while Redis is away begins with the history`() async throws {
+        try await DownloadBench.with { bench in
+            var record = try await bench.accept([70_000])
+            let ended = try await bench.accept([70_000])
+            _ = try await JobCancellation(bench.context()).cancel(ended.id)
+            try await change(bench, &record, .processing, [.status])
+            bench.keyValue.fails.withLock { $0 = { _ in true } }
+            let patience = JobWatch.Patience(
+                limit: .seconds(10), firstDelay: .milliseconds(10), longestDelay: .milliseconds(40))
+            var over = try await JobWatch(ended.id, after: 0, bench.context(), patience: patience)
+            #expect(try await over.next()?.seen.names == ["status:cancelled"])
+            #expect(try await over.next() == nil)
+            var watch = try await JobWatch(record.id, after: 0, bench.context(), patience: patience)
+            #expect(try await watch.next()?.seen.names == ["status:queued"])
+            bench.keyValue.fails.withLock { $0 = { _ in false } }
+            #expect(try await watch.next()?.seen.names == ["status:processing"])
+            try await change(bench, &record, .queued, [.status])
+            #expect(try await watch.next()?.seen.names == ["status:queued"])
+            // One that stays away ends the watch; its watcher comes back.
+            bench.keyValue.fails.withLock { $0 = { _ in true } }
+            let short = JobWatch.Patience(
+                limit: .milliseconds(50), firstDelay: .milliseconds(10), longestDelay: .milliseconds(10))
+            var late = try await JobWatch(record.id, after: 0, bench.context(), patience: short)
+            _ = try await late.next()
+            await #expect(throws: DownloadsError(.watchLost, "")) { _ = try await late.next() }
         }
     }
 

@@ -120,6 +120,7 @@ import Testing
                 #expect(!events.isOpen.withLock { $0 } && !socket.isAccepted)
             }
             bench.keyValue.fails.withLock { $0 = { _ in true } }
+            bench.history.fails.withLock { $0 = ["find"] }
             let request = try get(job.id.description)
             await #expect(throws: StoreIsAway.self) { _ = try await stream(request, bench) }
             await #expect(throws: StoreIsAway.self) { _ = try await subscribe(request, bench) }

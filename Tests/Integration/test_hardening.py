@@ -83,13 +83,15 @@ def test_redis_without_its_socket_is_replaced_by_one(make_host, tmp_path):
     assert servers() == []
 
 
-def test_redis_that_stops_answering_costs_503_and_nothing_more(make_host):
-    host = make_host(args=("--only", "initiate,status"), config={"redis": {"commandTimeout": "1s"}})
+def test_redis_that_stops_answering_costs_time_and_nothing_more(make_host):
+    host = make_host(args=("--only", "initiate,status,cancel"), config={"redis": {"commandTimeout": "1s"}})
     job_id = host.client.initiate([20_001])
     server = int((host.data / "redis" / "redis.pid").read_text())
     os.kill(server, signal.SIGSTOP)
     try:
-        answer = host.client.get(f"/v1/download/job/{job_id}")
+        # The history answers.
+        assert host.client.job(job_id)["status"] == "queued"
+        answer = host.client.request("DELETE", f"/v1/download/job/{job_id}")
         assert answer.status == 503 and answer.headers["retry-after"], answer.body
         assert host.client.get("/health").status == 503
         assert host.client.get("/health/liveness").status == 200

@@ -25,6 +25,16 @@ enum HistoryConformance: String, CaseIterable, Sendable {
     case oneOfManyConcurrentRoundsBegins
     case oneOfManyConcurrentUpdatesWins
     case takesConcurrentInsertsWithOneDuplicateAmongThem
+    case raisesARoundAndCountsIt
+    case listsOnlyWhatIsBehindAPlace
+    case listsAnOwnersJobsNewestFirst
+    case listsByTheStatusThatTimeHasMade
+    case sumsTheResultsOfListedJobs
+    case acceptsOneJobUnderAKey
+    case keepsTheKeysOfOwnersApart
+    case forgetsAKeyWithItsTimeAndItsJob
+    case acceptsOneOfManyConcurrentJobsUnderAKey
+    case leasesToOneAtATime
     case canCheckThatItCommits
 
     func check(on store: any HistoryStore) async throws {
@@ -46,6 +56,16 @@ enum HistoryConformance: String, CaseIterable, Sendable {
         case .oneOfManyConcurrentRoundsBegins: try await oneOfManyConcurrentRoundsBegins(store)
         case .oneOfManyConcurrentUpdatesWins: try await oneOfManyConcurrentUpdatesWins(store)
         case .takesConcurrentInsertsWithOneDuplicateAmongThem: try await takesConcurrentInserts(store)
+        case .raisesARoundAndCountsIt: try await raisesARound(store)
+        case .listsOnlyWhatIsBehindAPlace: try await listsBehindAPlace(store)
+        case .listsAnOwnersJobsNewestFirst: try await listsAnOwnersJobs(store)
+        case .listsByTheStatusThatTimeHasMade: try await listsByStatusAtATime(store)
+        case .sumsTheResultsOfListedJobs: try await sumsResults(store)
+        case .acceptsOneJobUnderAKey: try await acceptsOneJobUnderAKey(store)
+        case .keepsTheKeysOfOwnersApart: try await keepsKeysApart(store)
+        case .forgetsAKeyWithItsTimeAndItsJob: try await forgetsKeys(store)
+        case .acceptsOneOfManyConcurrentJobsUnderAKey: try await acceptsOneOfMany(store)
+        case .leasesToOneAtATime: try await leases(store)
         case .canCheckThatItCommits:
             try await store.check()
             try await store.check()

@@ -11,6 +11,7 @@ struct Expire: ScheduledFunction {
             "swept",
             metadata: [
                 "expired": "\(report.expiredJobs)", "forgotten": "\(report.forgottenJobs)",
+                "keys": "\(report.forgottenKeys)",
                 "uploads": "\(report.abortedUploads)", "archives": "\(report.deletedArchives)",
                 "failures": "\(report.failures)", "complete": "\(report.isComplete)",
             ])

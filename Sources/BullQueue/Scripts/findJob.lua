@@ -4,7 +4,8 @@
 -- ARGV[1]  id
 --
 -- Returns { state, data }, or nil when nothing is known of the job. States: 'active' a worker holds it, 'ended' it is
--- completed or failed, 'waiting' anything else. The data is '' when the hash is gone.
+-- completed or failed, 'waiting' anything else. The data is '' when the hash is gone. One that has ended is
+-- { 'ended', data, 'completed', return value, time in ms } or { 'ended', data, 'failed', reason, time in ms }.
 
 local prefix, id = KEYS[1], ARGV[1]
 local key = prefix .. id
@@ -13,7 +14,9 @@ if redis.call('EXISTS', key .. ':lock') == 1 or redis.call('LPOS', prefix .. 'ac
     return { 'active', data or '' }
 elseif redis.call('EXISTS', key) == 0 then
     return nil
-elseif redis.call('ZSCORE', prefix .. 'completed', id) or redis.call('ZSCORE', prefix .. 'failed', id) then
-    return { 'ended', data or '' }
+end
+for set, field in pairs({ completed = 'returnvalue', failed = 'failedReason' }) do
+    local time = redis.call('ZSCORE', prefix .. set, id)
+    if time then return { 'ended', data or '', set, redis.call('HGET', key, field) or '', time } end
 end
 return { 'waiting', data or '' }

@@ -1,7 +1,12 @@
 public import FunctionKit
 
-/// Accepts jobs: into the history first, then into record and queue.
+/// Accepts jobs. A job is accepted once the history has committed it; record and queue follow at once where Redis answers,
+/// and otherwise by the ``Reconciler``.
 public struct JobIntake: Sendable {
+    /// How long the answer waits for record and queue. They mostly take less than a millisecond, and with them callers who
+    /// ask at once see the job where all others do.
+    private static let patience = Duration.seconds(1)
+
     private let context: Context
     private let stores: JobStores
 
@@ -16,33 +21,80 @@ public struct JobIntake: Sendable {
 
     /// Accepts a job.
     ///
-    /// - Parameter request: What is asked for.
-    /// - Returns: The job, which is committed and queued.
-    /// - Throws: The history's error when it cannot commit. ``FunctionKit/HTTPError`` 503 with `Retry-After` when Redis
-    ///   is away; the job is then closed as failed, so that nothing runs which nobody was told of.
-    /// - Cancellation: a call that has begun goes on, so that a job is either queued or not there.
-    public func accept(_ request: DownloadRequest) async throws -> JobRecord {
+    /// - Parameters:
+    ///   - request: What is asked for.
+    ///   - key: The request's `Idempotency-Key`; of all requests of an owner with the same key one makes a job.
+    ///   - owner: Whose job it is, or `nil` where identities are not used.
+    /// - Returns: The job, which is committed.
+    /// - Throws: ``FunctionKit/HTTPError`` 422 `idempotency_key_reused` when the key was used for something else; nothing
+    ///   was written then. The history's error when it cannot commit, or when it did not answer: the job may then run.
+    /// - Cancellation: a call that has begun to write goes on.
+    public func accept(
+        _ request: DownloadRequest, key: String? = nil, owner: String? = nil
+    ) async throws -> AcceptedJob {
         let now = Timestamp.now
         let record = JobRecord(
-            id: JobID(), owner: nil, options: request.options.json, fileIDs: request.fileIDs,
+            id: JobID(), owner: owner, options: request.options.json, fileIDs: request.fileIDs,
             maxAttempts: context.downloads.attempts, createdAt: now, updatedAt: now)
         try Task.checkCancellation()
-        // Owned by this call, which waits for it; it ends with the stores' deadlines. A task of its own, because a
-        // caller who goes away now must not leave a committed job behind that is queued nowhere.
-        try await Task {
-            try await stores.history.insert(
-                HistoryJob(
-                    id: record.id.description, owner: record.owner, round: record.round,
-                    status: record.status.rawValue, fileIDs: request.fileIDs, options: record.options,
-                    createdAt: now, updatedAt: now))
-            try await enqueue(record)
+        // Owned by this call, which waits for it; it ends with the history's deadline. A task of its own, because a job
+        // whose caller goes away now would otherwise wait for the reconciler.
+        let (id, queueing) = try await Task {
+            let id = try await commit(record, request, key)
+            return (id, id == record.id ? queue(record) : nil)
         }.value
-        return record
+        if let queueing { await wait(for: queueing) }
+        return AcceptedJob(id: id, fileCount: request.fileIDs.count, isRepeated: id != record.id)
     }
 
-    private func enqueue(_ record: JobRecord) async throws {
+    /// - Returns: The id of the job, or of the one that was accepted before.
+    private func commit(_ record: JobRecord, _ request: DownloadRequest, _ key: String?) async throws -> JobID {
+        let job = HistoryJob(
+            id: record.id.description, owner: record.owner, round: record.round, status: record.status.rawValue,
+            fileIDs: request.fileIDs, options: record.options, createdAt: record.createdAt, updatedAt: record.updatedAt)
+        guard let key else {
+            try await stores.history.insert(job)
+            return record.id
+        }
+        let wanted = HistoryKey(
+            text: key, jobID: job.id, digest: request.digest,
+            expiresAt: record.createdAt + context.downloads.idempotencyLifetime)
+        let known = try await stores.history.insert(job, key: wanted)
+        guard known.digest == wanted.digest else {
+            throw HTTPError(
+                .unprocessableContent, code: "idempotency_key_reused",
+                message: "The Idempotency-Key was used for another request.")
+        }
+        guard let id = JobID(known.jobID) else {
+            throw DownloadsError(.corruptRecord, "a key of the history names no job")
+        }
+        return id
+    }
+
+    /// Begins to write record and queue; the sequence ends with that.
+    private func queue(_ record: JobRecord) -> AsyncStream<Never> {
+        let (ended, end) = AsyncStream.makeStream(of: Never.self)
+        // It ends with the stores' deadlines. Nobody need wait for it: what it does not bring about the reconciler does.
+        Task {
+            await enqueue(record)
+            end.finish()
+        }
+        return ended
+    }
+
+    private func wait(for queueing: AsyncStream<Never>) async {
+        await withTaskGroup { group in
+            group.addTask { for await _ in queueing {} }
+            group.addTask { try? await Task.sleep(for: Self.patience) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func enqueue(_ record: JobRecord) async {
         do {
-            _ = try await stores.records.create(record)
+            // A later round means that the reconciler came first.
+            guard try await stores.records.create(record) else { return }
             let task = DownloadTask(record, requestID: context.requestID)
             let addition = try await stores.queue.add(
                 DownloadTask.name, data: task.json, options: stores.queueOptions(for: record))
@@ -51,11 +103,9 @@ public struct JobIntake: Sendable {
                     "the queue has a job of a new id already", metadata: ["job": "\(record.id)"])
             }
         } catch {
-            context.logger.error(
-                "a job could not be queued", metadata: ["job": "\(record.id)", "error": "\(error)"])
-            await stores.close(record)
-            throw HTTPError(
-                .serviceUnavailable, message: "The queue is away; please try again.", headers: [.retryAfter: "5"])
+            context.logger.warning(
+                "an accepted job could not be queued; the reconciler will",
+                metadata: ["job": "\(record.id)", "error": "\(error)"])
         }
     }
 }

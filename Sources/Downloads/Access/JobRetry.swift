@@ -3,7 +3,7 @@ public import FunctionKit
 /// Begins a new round of a job that has ended without an archive, or whose archive is gone.
 ///
 /// The history decides: of several callers one begins the round. Then the round's record is written, and the queue gets
-/// the job. What goes wrong after the history's commit closes the round as failed, so that the job can be tried again.
+/// the job. What goes wrong after the history's commit is left to the ``Reconciler``.
 public struct JobRetry: Sendable {
     /// The states that a retry begins in; an archive whose time is over counts as expired.
     static let states: Set<JobStatus> = [.failed, .expired, .cancelled]
@@ -25,11 +25,10 @@ public struct JobRetry: Sendable {
     /// Begins the job's next round.
     ///
     /// - Parameter id: The job.
-    /// - Returns: The job, which is committed and queued.
+    /// - Returns: The job, which is committed, and queued unless Redis has gone away meanwhile.
     /// - Throws: ``FunctionKit/HTTPError``: 404 for an unknown job; 409 when it is in another state, also because somebody
-    ///   else has begun the round, or while a worker still holds it (with `Retry-After`): nothing was changed then; 503
-    ///   with `Retry-After` when it could not be queued: the round is closed as failed. A store's error before the
-    ///   history's commit.
+    ///   else has begun the round, or while a worker still holds it (with `Retry-After`): nothing was changed then. A
+    ///   store's error before the history's commit, also when Redis is away: without it nobody knows of such a worker.
     /// - Cancellation: a call that has begun to change the job goes on.
     public func retry(_ id: JobID) async throws -> JobRecord {
         let job = try await stores.job(id)
@@ -67,11 +66,9 @@ public struct JobRetry: Sendable {
         } catch let error as HTTPError where error.status == .conflict {
             throw error
         } catch {
-            context.logger.error(
-                "a retried job could not be queued", metadata: ["job": "\(id)", "error": "\(error)"])
-            await stores.close(record)
-            throw HTTPError(
-                .serviceUnavailable, message: "The queue is away; please try again.", headers: [.retryAfter: "5"])
+            context.logger.warning(
+                "a retried job could not be queued; the reconciler will",
+                metadata: ["job": "\(id)", "error": "\(error)"])
         }
         if let archive = job.archive { await stores.discard(archive) }
         return record

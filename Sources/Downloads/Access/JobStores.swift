@@ -65,26 +65,6 @@ struct JobStores: Sendable {
             keepCompleted: KeepRule(age: settings.keepCompleted), keepFailed: KeepRule(age: settings.recordRetention))
     }
 
-    /// Closes a round that was not queued. Should the queue have taken it after all, its worker finds it closed.
-    func close(_ record: JobRecord) async {
-        let failure = JobFailure(code: ErrorClass.network.rawValue, message: "The job could not be queued.")
-        let change = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
-        var closed = record
-        closed.status = .failed
-        closed.failure = failure
-        closed.updatedAt = change.at
-        do {
-            _ = try await history.update(
-                record.id.description, round: record.round, from: JobStatus.unfinished.names, change: change)
-            _ = try await records.advance(
-                &closed, from: JobStatus.unfinished, claim: .any, messages: JobMessage.ending(.failed))
-        } catch {
-            context.logger.error(
-                "a job that was not queued could not be closed everywhere",
-                metadata: ["job": "\(record.id)", "error": "\(error)"])
-        }
-    }
-
     /// Deletes an archive that no job has any more. Best effort: the sweeper takes what is left.
     func discard(_ archive: HistoryArchive) async {
         do {

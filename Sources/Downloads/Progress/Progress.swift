@@ -1,3 +1,5 @@
+internal import FunctionKit
+
 /// How far a job is.
 public struct Progress: Sendable, Hashable {
     /// Files that are done, whether completed or failed.
@@ -34,5 +36,25 @@ public struct Progress: Sendable, Hashable {
     /// The percentage with at most one decimal, such as `66.7`.
     public var percentage: String {
         permille % 10 == 0 ? "\(permille / 10)" : "\(permille / 10).\(permille % 10)"
+    }
+}
+
+extension Progress {
+    /// Writes the progress as the API shows it.
+    func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.key("current")
+            writer.value(current)
+            writer.key("total")
+            writer.value(total)
+            writer.key("percentage")
+            writer.raw(percentage)
+            writer.key("bytes")
+            writer.value(Int(bytes))
+            writer.key("totalBytes")
+            writer.value(totalBytes.map { Int($0) })
+            writer.key("estimatedTimeRemaining")
+            writer.value(secondsRemaining)
+        }
     }
 }

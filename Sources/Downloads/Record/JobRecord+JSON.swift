@@ -43,22 +43,7 @@ extension JobRecord {
         }
     }
 
-    func writeProgress(to writer: inout JSONWriter) {
-        writer.object { writer in
-            writer.key("current")
-            writer.value(progress.current)
-            writer.key("total")
-            writer.value(progress.total)
-            writer.key("percentage")
-            writer.raw(progress.percentage)
-            writer.key("bytes")
-            writer.value(Int(progress.bytes))
-            writer.key("totalBytes")
-            writer.value(progress.totalBytes.map { Int($0) })
-            writer.key("estimatedTimeRemaining")
-            writer.value(progress.secondsRemaining)
-        }
-    }
+    func writeProgress(to writer: inout JSONWriter) { progress.write(to: &writer) }
 
     static func write(_ file: JobFile, to writer: inout JSONWriter) {
         writer.object { writer in

@@ -1,4 +1,5 @@
 public import FunctionKit
+internal import NIOCore
 
 /// What `initiate` accepts: the files and how they are to be packed.
 public struct DownloadRequest: Sendable, Hashable {
@@ -9,6 +10,8 @@ public struct DownloadRequest: Sendable, Hashable {
     public let fileIDs: [Int64]
     /// How they are to be packed.
     public let options: DownloadOptions
+    /// The policy as it was sent, before the default.
+    private let sentPolicy: MissingFilePolicy?
 
     /// Reads and checks a request's body.
     ///
@@ -19,9 +22,23 @@ public struct DownloadRequest: Sendable, Hashable {
     public init(_ request: Request, defaultPolicy: MissingFilePolicy) throws {
         var reader = try RequestReader(request, known: ["file_ids", "archive_name", "on_missing"])
         fileIDs = Self.fileIDs(&reader)
-        options = DownloadOptions(
-            archiveName: Self.archiveName(&reader), onMissing: Self.policy(&reader) ?? defaultPolicy)
+        let name = Self.archiveName(&reader)
+        sentPolicy = Self.policy(&reader)
+        options = DownloadOptions(archiveName: name, onMissing: sentPolicy ?? defaultPolicy)
         try reader.finish()
+    }
+
+    /// The SHA-256 of what is asked for, whatever its order of members, spaces and duplicates; in hexadecimal.
+    var digest: String {
+        var writer = JSONWriter(capacity: 128 + fileIDs.count * 10)
+        writer.array { writer in
+            writer.array { writer in
+                for id in fileIDs { writer.value(Int(id)) }
+            }
+            writer.value(options.archiveName)
+            writer.value(sentPolicy?.rawValue)
+        }
+        return SHA256.hex(of: writer.buffer.readableBytesView)
     }
 
     private static func fileIDs(_ reader: inout RequestReader) -> [Int64] {

@@ -4,6 +4,8 @@ public struct SweepReport: Sendable, Hashable {
     public var expiredJobs = 0
     /// Jobs whose retention was over.
     public var forgottenJobs = 0
+    /// Idempotency keys whose time was over.
+    public var forgottenKeys = 0
     /// Multipart uploads that no live record named.
     public var abortedUploads = 0
     /// Archives that no job named.

@@ -24,6 +24,16 @@ extension Sweeper {
         }
     }
 
+    func forgetKeys(at now: Timestamp, _ report: inout SweepReport) async throws {
+        while !isLate {
+            let count = try await stores.history.removeKeys(expiredBefore: now, limit: Self.batchCount)
+            report.forgottenKeys += count
+            if count < Self.batchCount { return }
+        }
+        try Task.checkCancellation()
+        report.isComplete = false
+    }
+
     /// Deals with jobs in batches until the history lists no more that were not tried.
     ///
     /// - Returns: How many it was done for.

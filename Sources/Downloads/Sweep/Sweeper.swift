@@ -4,8 +4,9 @@ public import FunctionKit
 ///
 /// 1. Archives past their time are deleted; their jobs expire in history and record, and watchers are told.
 /// 2. Jobs past their retention are forgotten, with their archives.
-/// 3. Multipart uploads that no live record names are given up.
-/// 4. Archives that no job names are deleted.
+/// 3. Idempotency keys past their time are forgotten.
+/// 4. Multipart uploads that no live record names are given up.
+/// 5. Archives that no job names are deleted.
 ///
 /// The last two look only at what is older than a grace time and has a key that a worker makes. Each step is a
 /// compare-and-set or idempotent, so a sweep may stop anywhere, run again, and run beside workers and other sweeps. It
@@ -47,7 +48,7 @@ public struct Sweeper: Sendable {
     public func sweep(at now: Timestamp = .now) async throws -> SweepReport {
         var report = SweepReport()
         var failure: (any Error)?
-        let passes = [expireJobs, forgetJobs, abortUploads, deleteArchives]
+        let passes = [expireJobs, forgetJobs, forgetKeys, abortUploads, deleteArchives]
         for pass in passes {
             do {
                 try await pass(now, &report)

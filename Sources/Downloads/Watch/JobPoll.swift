@@ -9,7 +9,7 @@ public enum JobPoll {
     ///
     /// A finished job, and one whose `ETag` is not the caller's `If-None-Match`, is answered at once. Otherwise the answer
     /// waits for the next change, and comes without one after the time asked for: 304, or 200 to a caller that gave no
-    /// `If-None-Match`.
+    /// `If-None-Match`. While Redis is away nobody can tell of a change, and the history's answer comes at once.
     ///
     /// - Parameters:
     ///   - request: The request.
@@ -22,7 +22,13 @@ public enum JobPoll {
         let wait = try wait(request)
         var job = try await context.downloadJob(id)
         if let wait, job.isAwaited(by: request, at: .now) {
-            let subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
+            let subscription: any ChannelSubscription
+            do {
+                subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
+            } catch let error as any ClassifiedError where error.isUnavailable {
+                try Task.checkCancellation()
+                return job.response(to: request, at: .now)
+            }
             defer { subscription.cancel() }
             job = try await context.downloadJob(id)
             if job.isAwaited(by: request, at: .now) {
@@ -61,7 +67,7 @@ public enum JobPoll {
                     case .message(let json): isChanged = isChanged || (WatchMessage(published: json)?.seq ?? 0) > known
                     case .gap:
                         let current = try await context.downloadJob(job.id)
-                        isChanged = isChanged || current.seq != known || current.status != job.status
+                        isChanged = isChanged || current.seq > known || current.status != job.status
                     }
                 }
                 if isChanged { break }

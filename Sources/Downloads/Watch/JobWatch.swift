@@ -6,7 +6,8 @@ public import FunctionKit
 /// `seq` covers. The numbers of what it gives strictly increase, also across watches that each begin where the one before
 /// ended. Each `status`, `complete` and `error` is given or covered by a later `status`; `progress` may be merged.
 ///
-/// Where messages may be missing it reads the job again. It costs nothing while nothing happens: no task, no timer.
+/// Where messages may be missing it reads the job again. It costs nothing while nothing happens: no task, no timer. A watch
+/// that begins while Redis is away begins with what the history tells, and goes on when Redis is back.
 public struct JobWatch: Sendable {
     /// How long a watch bears that its stores are away.
     struct Patience: Sendable {
@@ -43,7 +44,8 @@ public struct JobWatch: Sendable {
     ///   - id: The job.
     ///   - last: The highest number that the watcher has seen, 0 for none.
     ///   - context: What the host lends; not needed longer than the watch.
-    /// - Throws: ``FunctionKit/HTTPError``: 404 for an unknown job, 503 when no Redis is configured. A store's error.
+    /// - Throws: ``FunctionKit/HTTPError``: 404 for an unknown job, 503 when no Redis is configured. A store's error; that
+    ///   Redis is away is none while the history answers.
     /// - Cancellation: throws `CancellationError`; nothing is left behind.
     public init(_ id: JobID, after last: Int64, _ context: Context) async throws {
         try await self.init(id, after: last, context, patience: Patience())
@@ -51,7 +53,14 @@ public struct JobWatch: Sendable {
 
     init(_ id: JobID, after last: Int64, _ context: Context, patience: Patience) async throws {
         self = try await Self.apart {
-            let subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
+            let store = try context.bindings.keyValue
+            let subscription: any ChannelSubscription
+            do {
+                subscription = try await store.listen(to: JobStore.channel(id))
+            } catch let error as any ClassifiedError where error.isUnavailable {
+                try Task.checkCancellation()
+                subscription = LateSubscription(to: JobStore.channel(id), of: store, patience: patience)
+            }
             var watch = JobWatch(try Source(id, context, subscription, patience), last)
             watch.take(try await context.downloadJob(id))
             return watch
@@ -134,7 +143,7 @@ public struct JobWatch: Sendable {
             do {
                 let record = try await Self.apart { [source, last] in
                     try await source.records.isUnfinished(source.id, at: last)
-                        ? nil : try await source.context.downloadJob(source.id)
+                        ? nil : try await source.context.presentJob(source.id)
                 }
                 if let record { take(record) }
                 return

@@ -256,14 +256,12 @@ public struct DownloadWorker: Sendable {
     }
 
     /// A job whose record is gone cannot be worked: its next `seq` is unknown, and watchers would drop what is told
-    /// them. An unfinished one is closed, so that it does not wait for ever.
+    /// them. The reconciler finds it unfinished and begins its next round.
     private func withoutRecord(_ id: JobID, _ round: Int) async throws -> DownloadOutcome {
-        let failure = JobFailure(code: ErrorClass.storage.rawValue, message: "The job's record was lost.")
-        let end = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
-        _ = try await history.update(id.description, round: round, from: JobStatus.unfinished.names, change: end)
-        guard let job = try await history.find(id.description), job.status != JobStatus.failed.rawValue else {
-            throw Permanent(failure.message, class: .storage)
+        guard let job = try await history.find(id.description) else {
+            throw Permanent("The history does not know the job.", class: .validation)
         }
+        context.logger.notice("a job has no record", metadata: ["status": "\(job.status)", "round": "\(round)"])
         return DownloadOutcome(job)
     }
 }

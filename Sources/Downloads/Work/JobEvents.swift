@@ -63,16 +63,22 @@ public struct JobEvents: Sendable {
     public func fail(_ reason: String, of id: String, at time: Timestamp) async throws {
         guard let id = JobID(id), var job = try await history.find(id.description) else { return }
         if JobStatus.unfinished.names.contains(job.status), try await concerns(job, at: time) {
-            let record = try await records.load(id)
-            let known = record?.round == job.round ? record?.failure : nil
-            let failure = known ?? AttemptFailure.failure(queueReason: reason)
-            let change = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
-            _ = try await history.update(
-                job.id, round: job.round, from: JobStatus.unfinished.names, change: change)
-            guard let changed = try await history.find(job.id) else { return }
-            job = changed
+            job = try await close(job, id, reason)
         }
         try await records.align(with: job, files: try await history.files(of: job.id))
+    }
+
+    /// Closes an unfinished job in the history for a reason of the queue.
+    ///
+    /// - Returns: The job as the history has it then.
+    /// - Throws: A store's error.
+    func close(_ job: HistoryJob, _ id: JobID, _ reason: String) async throws -> HistoryJob {
+        let record = try await records.load(id)
+        let known = record?.round == job.round ? record?.failure : nil
+        let failure = known ?? AttemptFailure.failure(queueReason: reason)
+        let change = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
+        _ = try await history.update(job.id, round: job.round, from: JobStatus.unfinished.names, change: change)
+        return try await history.find(job.id) ?? job
     }
 
     /// Whether a failure is one of the job's current round. A round begins only after the end of the one before, so an

@@ -8,6 +8,19 @@ public protocol HistoryStore: Sendable {
     /// - Throws: Also when a job of that id exists.
     func insert(_ job: HistoryJob) async throws
 
+    /// Commits a new job in round 1 under a key by which its owner can ask for it again, in one transaction.
+    ///
+    /// Keys of different owners never meet; jobs without an owner share theirs. A key whose time was over when the job was
+    /// made counts as none. A key goes with its job.
+    ///
+    /// - Parameters:
+    ///   - job: The job.
+    ///   - key: Names the job.
+    /// - Returns: The key as it stands then: the given one, or that of the job which was accepted under it before; then
+    ///   nothing was written.
+    /// - Throws: Also when a job of that id exists, unless the key is that job's.
+    func insert(_ job: HistoryJob, key: HistoryKey) async throws -> HistoryKey
+
     /// The job of that id, or `nil`.
     func find(_ id: String) async throws -> HistoryJob?
 
@@ -26,13 +39,25 @@ public protocol HistoryStore: Sendable {
     /// - Returns: Whether the round was begun.
     func beginRound(after round: Int, of id: String, from states: Set<String>, at time: Timestamp) async throws -> Bool
 
+    /// Begins the next round of a job whose round was lost, as ``beginRound(after:of:from:at:)`` does, and counts that in
+    /// ``HistoryJob/raises``; a round that is begun there sets the count back to 0.
+    ///
+    /// - Returns: Whether the round was begun.
+    func raise(_ id: String, after round: Int, from states: Set<String>, at time: Timestamp) async throws -> Bool
+
     /// Writes results of files when the job is in that round; a file written before is overwritten.
     ///
     /// - Returns: Whether they were written.
     func record(_ files: [HistoryFile], of id: String, round: Int) async throws -> Bool
 
-    /// Jobs in one of the given states that were last changed before the given time, oldest first, at most `limit`.
-    func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob]
+    /// Jobs in one of the given states that were last changed before the given time, by time and id, oldest first, at most
+    /// `limit`; with a place, those behind it.
+    func list(
+        states: Set<String>, changedBefore: Timestamp, after place: HistoryPlace?, limit: Int
+    ) async throws -> [HistoryJob]
+
+    /// Jobs of one owner, by time of acceptance and id, newest first.
+    func list(_ query: HistoryQuery) async throws -> [HistorySummary]
 
     /// Jobs in one of the given states whose archive goes before the given time, the first to go first, at most `limit`.
     func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob]
@@ -42,8 +67,36 @@ public protocol HistoryStore: Sendable {
     /// - Returns: Whether it was removed.
     func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool
 
+    /// Removes keys whose time was over before the given time, at most `limit`.
+    ///
+    /// - Returns: How many were removed.
+    func removeKeys(expiredBefore: Timestamp, limit: Int) async throws -> Int
+
+    /// Takes or renews a lease, which one holder has at a time.
+    ///
+    /// The times are those of the callers' clocks, so two whose clocks differ may both believe to have it for a while.
+    ///
+    /// - Parameters:
+    ///   - name: What is held.
+    ///   - holder: Who wants it.
+    ///   - duration: How long it holds.
+    ///   - time: The time now.
+    /// - Returns: Whether the holder has it; `false` while another's lasts.
+    /// - Throws: A ``ClassifiedError``; the lease may then have been taken.
+    func lease(_ name: String, to holder: String, for duration: Duration, at time: Timestamp) async throws -> Bool
+
+    /// Ends a lease early; without effect when it is another's.
+    func endLease(_ name: String, of holder: String) async throws
+
     /// Checks that the store can commit.
     func check() async throws
+}
+
+extension HistoryStore {
+    /// Jobs in one of the given states that were last changed before the given time, oldest first, at most `limit`.
+    public func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
+        try await list(states: states, changedBefore: changedBefore, after: nil, limit: limit)
+    }
 }
 
 /// A job as the history keeps it.
@@ -70,12 +123,14 @@ public struct HistoryJob: Sendable, Hashable {
     public let archive: HistoryArchive?
     /// Why it failed, if it did.
     public let error: String?
+    /// How many of its rounds were begun because the one before was lost, since it was accepted or tried again.
+    public let raises: Int
 
     /// Makes a job.
     public init(
         id: String, owner: String?, round: Int, status: String, fileIDs: [Int64], options: String,
         createdAt: Timestamp, updatedAt: Timestamp, expiresAt: Timestamp? = nil, archive: HistoryArchive? = nil,
-        error: String? = nil
+        error: String? = nil, raises: Int = 0
     ) {
         self.id = id
         self.owner = owner
@@ -88,6 +143,7 @@ public struct HistoryJob: Sendable, Hashable {
         self.expiresAt = expiresAt
         self.archive = archive
         self.error = error
+        self.raises = raises
     }
 }
 

@@ -149,11 +149,31 @@ public struct QueuedJob: Sendable, Hashable {
     public let state: State
     /// The payload as its producer gave it; empty when only the worker still has it.
     public let data: String
+    /// How it ended, when it has.
+    public let ending: Ending?
+
+    /// How a job of a queue ended.
+    public struct Ending: Sendable, Hashable {
+        /// Whether the queue has given it up.
+        public let isFailed: Bool
+        /// The return value as JSON text, or the reason of the failure.
+        public let text: String
+        /// When it ended.
+        public let at: Timestamp
+
+        /// Makes a description.
+        public init(isFailed: Bool, text: String, at time: Timestamp) {
+            self.isFailed = isFailed
+            self.text = text
+            self.at = time
+        }
+    }
 
     /// Makes a description.
-    public init(state: State, data: String) {
+    public init(state: State, data: String, ending: Ending? = nil) {
         self.state = state
         self.data = data
+        self.ending = ending
     }
 }
 

@@ -9,7 +9,7 @@ extension HistoryJob {
         let ids = "[\(fileIDs.lazy.map(String.init).joined(separator: ","))]"
         let values: [(any DatabaseValueConvertible)?] = [
             id, owner, round, status, fileIDs.count, ids, options, archive?.key, archive?.sizeBytes, archive?.crc32,
-            error, createdAt.milliseconds, updatedAt.milliseconds, expiresAt?.milliseconds,
+            error, createdAt.milliseconds, updatedAt.milliseconds, expiresAt?.milliseconds, raises,
         ]
         return StatementArguments(values)
     }
@@ -30,7 +30,23 @@ extension HistoryJob {
             },
             options: try row.required("options"), createdAt: try row.required("created_at"),
             updatedAt: try row.required("updated_at"), expiresAt: try row.optional("expires_at"), archive: archive,
-            error: try row.optional("error_message"))
+            error: try row.optional("error_message"), raises: try row.required("raises"))
+    }
+}
+
+extension HistorySummary {
+    init(row: Row) throws {
+        self.init(
+            job: try HistoryJob(row: row), processedCount: try row.required("processed_files"),
+            completedBytes: try row.required("completed_bytes"))
+    }
+}
+
+extension HistoryKey {
+    init(text: String, row: Row) throws {
+        self.init(
+            text: text, jobID: try row.required("job_id"), digest: try row.required("digest"),
+            expiresAt: try row.required("expires_at"))
     }
 }
 

@@ -50,17 +50,19 @@ public final class SQLiteHistory: HistoryStore, Sendable {
 
     /// See ``HistoryStore``.
     public func insert(_ job: HistoryJob) async throws {
-        try await calls.write { db in
-            try db.cachedStatement(
-                sql: """
-                    INSERT INTO download_jobs (job_id, user_id, round, status, total_files, file_ids, options,
-                      archive_key, archive_size, archive_crc32, error_message, created_at, updated_at, expires_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (job_id) DO NOTHING
-                    """
-            ).execute(arguments: job.arguments)
-            guard db.changesCount == 1 else { throw HistoryError(.duplicate, "a job of that id exists") }
-        }
+        try await calls.write { db in try Self.insert(job, in: db) }
+    }
+
+    static func insert(_ job: HistoryJob, in db: Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT INTO download_jobs (job_id, user_id, round, status, total_files, file_ids, options,
+                  archive_key, archive_size, archive_crc32, error_message, created_at, updated_at, expires_at, raises)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (job_id) DO NOTHING
+                """
+        ).execute(arguments: job.arguments)
+        guard db.changesCount == 1 else { throw HistoryError(.duplicate, "a job of that id exists") }
     }
 
     /// See ``HistoryStore``.
@@ -103,13 +105,25 @@ public final class SQLiteHistory: HistoryStore, Sendable {
     public func beginRound(
         after round: Int, of id: String, from states: Set<String>, at time: Timestamp
     ) async throws -> Bool {
+        try await nextRound(of: id, after: round, from: states, at: time, raises: "0")
+    }
+
+    /// See ``HistoryStore``.
+    public func raise(_ id: String, after round: Int, from states: Set<String>, at time: Timestamp) async throws -> Bool
+    {
+        try await nextRound(of: id, after: round, from: states, at: time, raises: "raises + 1")
+    }
+
+    private func nextRound(
+        of id: String, after round: Int, from states: Set<String>, at time: Timestamp, raises: String
+    ) async throws -> Bool {
         guard !states.isEmpty else { return false }
         return try await calls.write { db in
             let statement = try db.cachedStatement(
                 sql: """
                     UPDATE download_jobs SET round = round + 1, status = 'queued', updated_at = ?, expires_at = NULL,
                       archive_key = NULL, archive_size = NULL, archive_crc32 = NULL, error_message = NULL,
-                      processed_files = 0, failed_files = 0
+                      processed_files = 0, failed_files = 0, raises = \(raises)
                     WHERE job_id = ? AND round = ? AND status IN (\(Self.placeholders(states.count)))
                     """)
             let values: [(any DatabaseValueConvertible)?] = [time.milliseconds, id, round]
@@ -150,36 +164,6 @@ public final class SQLiteHistory: HistoryStore, Sendable {
     }
 
     /// See ``HistoryStore``.
-    public func list(states: Set<String>, changedBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
-        guard !states.isEmpty, limit > 0 else { return [] }
-        return try await calls.read { db in
-            let statement = try db.cachedStatement(
-                sql: """
-                    SELECT * FROM download_jobs WHERE status IN (\(Self.placeholders(states.count))) AND updated_at < ?
-                    ORDER BY updated_at, job_id LIMIT ?
-                    """)
-            let bounds: [(any DatabaseValueConvertible)?] = [changedBefore.milliseconds, limit]
-            return try Row.fetchAll(statement, arguments: StatementArguments(states.sorted() + bounds))
-                .map(HistoryJob.init(row:))
-        }
-    }
-
-    /// See ``HistoryStore``.
-    public func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
-        guard !states.isEmpty, limit > 0 else { return [] }
-        return try await calls.read { db in
-            let statement = try db.cachedStatement(
-                sql: """
-                    SELECT * FROM download_jobs WHERE status IN (\(Self.placeholders(states.count))) AND expires_at < ?
-                    ORDER BY expires_at, job_id LIMIT ?
-                    """)
-            let bounds: [(any DatabaseValueConvertible)?] = [expiresBefore.milliseconds, limit]
-            return try Row.fetchAll(statement, arguments: StatementArguments(states.sorted() + bounds))
-                .map(HistoryJob.init(row:))
-        }
-    }
-
-    /// See ``HistoryStore``.
     public func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool {
         guard !states.isEmpty else { return false }
         return try await calls.write { db in
@@ -207,7 +191,7 @@ public final class SQLiteHistory: HistoryStore, Sendable {
         }
     }
 
-    private static func placeholders(_ count: Int) -> String {
+    static func placeholders(_ count: Int) -> String {
         Array(repeating: "?", count: count).joined(separator: ", ")
     }
 }

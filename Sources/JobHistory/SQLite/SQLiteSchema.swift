@@ -55,6 +55,29 @@ enum SQLiteSchema {
         """
         CREATE INDEX idx_download_jobs_expiry ON download_jobs (status, expires_at);
         """,
+        // The owner of a key is '' for none: in a primary key NULL would be different from itself.
+        """
+        ALTER TABLE download_jobs ADD COLUMN raises INTEGER NOT NULL DEFAULT 0 CHECK (raises >= 0);
+        DROP INDEX idx_download_jobs_user;
+        CREATE INDEX idx_download_jobs_user ON download_jobs (user_id, created_at, job_id);
+
+        CREATE TABLE idempotency_keys (
+          user_id TEXT NOT NULL,
+          key TEXT NOT NULL,
+          job_id TEXT NOT NULL REFERENCES download_jobs (job_id) ON DELETE CASCADE,
+          digest TEXT NOT NULL,
+          expires_at INTEGER NOT NULL,
+          PRIMARY KEY (user_id, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX idx_idempotency_keys_job ON idempotency_keys (job_id);
+        CREATE INDEX idx_idempotency_keys_expiry ON idempotency_keys (expires_at);
+
+        CREATE TABLE leases (
+          name TEXT PRIMARY KEY NOT NULL,
+          holder TEXT NOT NULL,
+          expires_at INTEGER NOT NULL
+        ) STRICT;
+        """,
     ]
 
     /// Brings the file to this version's tables.

@@ -65,6 +65,10 @@ struct Core: Service {
             announce.finish()
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: deployment)]
+        if !isPrivate {
+            let bindings = stores.bindings(queues: queues, configuration)
+            services.append(.init(service: ReconcilerService(bindings, logger: logger)))
+        }
         let admin = try makeAdmin({ deployment.runners }, pool: pool, loops: loops)
         if let admin { services.append(.init(service: admin.server)) }
         services.append(.init(service: server))

@@ -5,7 +5,7 @@ extension Configuration {
         "sourceKey", "archivePrefix", "urlLifetime", "archiveLifetime", "recordRetention", "progressInterval",
         "partSize",
         "fetchAhead", "fetchAheadSize", "fileTimeout", "onMissing", "startDelay", "attempts", "retryDelay",
-        "keepCompleted", "sweepGrace",
+        "keepCompleted", "sweepGrace", "idempotencyLifetime", "reconcileInterval", "reconcileAge", "reconcileLease",
     ]
 
     mutating func applyDownloads(_ root: StrictReader.Object, with reader: inout StrictReader) {
@@ -35,6 +35,12 @@ extension Configuration {
         set(&downloads.retryDelay, reader.duration(section, "retryDelay", in: .zero...hour))
         set(&downloads.keepCompleted, reader.duration(section, "keepCompleted", in: .zero...(hour * 720)))
         set(&downloads.sweepGrace, reader.duration(section, "sweepGrace", in: minute...(hour * 720)))
+        let lifetime = reader.duration(section, "idempotencyLifetime", in: minute...(hour * 720))
+        set(&downloads.idempotencyLifetime, lifetime)
+        set(
+            &downloads.reconcileInterval, reader.duration(section, "reconcileInterval", in: .milliseconds(100)...hour))
+        set(&downloads.reconcileAge, reader.duration(section, "reconcileAge", in: .milliseconds(100)...hour))
+        set(&downloads.reconcileLease, reader.duration(section, "reconcileLease", in: .seconds(1)...(minute * 10)))
         if downloads.recordRetention < downloads.archiveLifetime {
             reader.report(
                 section.json, section.path(of: "recordRetention"),

@@ -1,0 +1,21 @@
+internal import FunctionKit
+
+/// Where a page of a list of jobs ended, as text that callers hand back unread: the time in base 36, a dot, the id's digits.
+enum JobListCursor {
+    static func text(_ place: HistoryPlace) -> String {
+        "\(String(place.time.milliseconds, radix: 36)).\(place.id.replacing("-", with: ""))"
+    }
+
+    /// - Returns: `nil` for what is no cursor.
+    static func place(_ text: String) -> HistoryPlace? {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0].utf8.count <= 11, parts[1].utf8.count == 32,
+            let time = Int64(parts[0], radix: 36),
+            time >= 0
+        else { return nil }
+        let digits = Array(parts[1])
+        let bounds = [0, 8, 12, 16, 20, 32]
+        let id = zip(bounds, bounds.dropFirst()).map { String(digits[$0..<$1]) }.joined(separator: "-")
+        return JobID(id).map { HistoryPlace(time: Timestamp(milliseconds: time), id: $0.description) }
+    }
+}

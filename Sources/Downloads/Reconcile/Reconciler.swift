@@ -1,0 +1,193 @@
+public import FunctionKit
+
+/// Finds accepted jobs that nobody is going to work, and has them worked.
+///
+/// The history knows every accepted job. One that it holds as unfinished, and that has not changed for a few seconds, is
+/// looked up in the queue:
+///
+/// - It waits there or a worker has it, in its round: all is well. A worker that finds no record lets go of the job.
+/// - It has ended there in its round: the history is brought in line, and the record with it.
+/// - Otherwise it is lost, as after Redis was wiped, or was never queued, as when the process that accepted it died. Its
+///   next round begins in the history; the record is written for that round, so that the numbers that watchers see go on
+///   growing; the queue gets the job. That is done three times at most.
+///
+/// One process at a time looks: it holds a lease in the history. Two that both believe to have it do no harm: every
+/// change is a compare-and-set on round and state in the history. What an operator throws away is finished in the history
+/// first, so it is not seen here. A look goes through the jobs page by page and may stop anywhere.
+public struct Reconciler: Sendable {
+    /// How often a job that is lost again is put back.
+    static let limit = 3
+    /// How many jobs the history lists at a time.
+    static let pageCount = 200
+    /// How many jobs are looked up at the same time.
+    private static let concurrency = 8
+    /// The name of the lease.
+    static let lease = "reconciler"
+
+    private let context: Context
+    private let settings: DownloadsConfiguration
+    private let stores: JobStores
+    private let events: JobEvents
+
+    /// Makes a reconciler.
+    ///
+    /// - Parameter context: What the host lends; its deadline bounds a look.
+    /// - Throws: ``FunctionKit/HTTPError`` 503 when a store is not configured.
+    public init(_ context: Context) throws {
+        self.context = context
+        settings = context.downloads
+        stores = try JobStores(context)
+        events = try JobEvents(context)
+    }
+
+    private enum Outcome: Sendable {
+        case left
+        case raised
+        case closed
+        case failed
+        case error
+        /// A store is away: the others would fare no better.
+        case away(any Error)
+    }
+
+    /// Looks for lost jobs, as the holder of the lease.
+    ///
+    /// - Parameters:
+    ///   - holder: Who looks; each process has a name of its own.
+    ///   - place: Where the look before has stopped.
+    ///   - now: The time by which jobs are old enough.
+    /// - Returns: What was done; `nil` when another holder has the lease.
+    /// - Throws: A store's error when it is away; what was done before stays done.
+    /// - Cancellation: ends the look after what is under way.
+    public func look(
+        as holder: String, after place: HistoryPlace? = nil, at now: Timestamp = .now
+    ) async throws -> ReconcileReport? {
+        var report = ReconcileReport()
+        report.next = place
+        let bound = now + (.zero - settings.reconcileAge)
+        var isHeld = false
+        while !isLate {
+            let jobs = try await stores.history.list(
+                states: JobStatus.unfinished.names, changedBefore: bound, after: report.next, limit: Self.pageCount)
+            guard let last = jobs.last else {
+                report.next = nil
+                break
+            }
+            // Not before there is something to look at: a lease costs a commit.
+            if !isHeld {
+                isHeld = try await stores.history.lease(
+                    Self.lease, to: holder, for: settings.reconcileLease, at: .now)
+                guard isHeld else { return nil }
+            }
+            // A look that stopped midway begins this page again.
+            guard try await settle(jobs, &report) else { break }
+            report.next = jobs.count < Self.pageCount ? nil : HistoryPlace(time: last.updatedAt, id: last.id)
+            if report.next == nil { break }
+        }
+        return report
+    }
+
+    private var isLate: Bool { context.remaining <= .zero || Task.isCancelled }
+
+    /// - Returns: Whether all of them were looked at.
+    private func settle(_ jobs: [HistoryJob], _ report: inout ReconcileReport) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Outcome.self) { group in
+            var waiting = jobs[...]
+            var underWay = 0
+            var outage: (any Error)?
+            while true {
+                while underWay < Self.concurrency, outage == nil, !isLate, let job = waiting.popFirst() {
+                    underWay += 1
+                    group.addTask { await outcome(of: job) }
+                }
+                guard let outcome = try await group.next() else { break }
+                underWay -= 1
+                switch outcome {
+                case .left: continue
+                case .raised: report.raisedJobs += 1
+                case .closed: report.closedJobs += 1
+                case .failed: report.failedJobs += 1
+                case .error: report.failures += 1
+                case .away(let error): outage = outage ?? error
+                }
+            }
+            if let outage { throw outage }
+            return waiting.isEmpty
+        }
+    }
+
+    private func outcome(of job: HistoryJob) async -> Outcome {
+        do {
+            return try await settle(job)
+        } catch let error as any ClassifiedError where error.isUnavailable {
+            return .away(error)
+        } catch {
+            context.logger.warning(
+                "a job could not be reconciled", metadata: ["job": "\(job.id)", "error": "\(error)"])
+            return .error
+        }
+    }
+
+    private func settle(_ job: HistoryJob) async throws -> Outcome {
+        // A row that is no download's is none of this queue's.
+        guard let id = JobID(job.id) else { return .left }
+        let queued = try await stores.queue.find(job.id)
+        let round = queued.flatMap { try? JSON.decode(DownloadTask.self, from: $0.data).round } ?? 0
+        switch queued?.state {
+        case .active: return .left
+        case .waiting where round >= job.round: return .left
+        case .ended where round > job.round: return .left
+        case .ended where round == job.round:
+            if let ending = queued?.ending, try await close(job, id, ending) { return .closed }
+        case .waiting, .ended, nil: break
+        }
+        return try await raise(job, id)
+    }
+
+    /// Closes a job as its queue tells.
+    ///
+    /// - Returns: `false` when the worker found that there was nothing that it could work.
+    private func close(_ job: HistoryJob, _ id: JobID, _ ending: QueuedJob.Ending) async throws -> Bool {
+        if ending.isFailed {
+            let closed = try await events.close(job, id, ending.text)
+            try await stores.records.align(with: closed, files: try await stores.history.files(of: job.id))
+            return true
+        }
+        guard let outcome = try? JSON.decode(DownloadOutcome.self, from: ending.text), outcome.status == .ready,
+            outcome.round == job.round, outcome.archive != nil
+        else { return false }
+        try await events.complete(outcome, of: job.id)
+        return true
+    }
+
+    private func raise(_ job: HistoryJob, _ id: JobID) async throws -> Outcome {
+        guard job.raises < Self.limit, job.round < JobRecord.lastRound else { return try await giveUp(job) }
+        let now = Timestamp.now
+        let isBegun = try await stores.history.raise(
+            job.id, after: job.round, from: JobStatus.unfinished.names, at: now)
+        // Finished or tried again meanwhile, or another reconciler was faster.
+        guard isBegun else { return .left }
+        let record = JobRecord(
+            id: id, round: job.round + 1, owner: job.owner, options: job.options, fileIDs: job.fileIDs,
+            maxAttempts: settings.attempts, createdAt: job.createdAt, updatedAt: now)
+        guard try await stores.records.create(record) else { return .left }
+        let task = DownloadTask(record, requestID: context.requestID)
+        // A worker that took up an older round at this moment finds nothing to do; the next look sees that.
+        _ = try await stores.queue.requeue(
+            job.id, name: DownloadTask.name, data: task.json, options: stores.queueOptions(for: record))
+        context.logger.notice(
+            "a lost job was queued again", metadata: ["job": "\(job.id)", "round": "\(record.round)"])
+        return .raised
+    }
+
+    private func giveUp(_ job: HistoryJob) async throws -> Outcome {
+        let failure = JobFailure(
+            code: ErrorClass.storage.rawValue,
+            message: "The job was lost by the queue \(job.raises + 1) times and is not queued again.")
+        let end = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
+        guard let ended = try await stores.change(job, from: JobStatus.unfinished, to: end) else { return .left }
+        context.logger.error("a job was lost too often", metadata: ["job": "\(job.id)"])
+        try await stores.records.align(with: ended, files: try await stores.history.files(of: job.id))
+        return .failed
+    }
+}
