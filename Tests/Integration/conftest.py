@@ -76,7 +76,7 @@ class Host:
             binary or FERRY, "serve", "--data", str(self.data), "--functions", str(functions),
             "--config", str(config_path), "--listen", "127.0.0.1:0", *args,
         ]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "REDIS_"))}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "REDIS_", "DATABASE_URL"))}
         environment.update(env or {})
         self.log = open(self.log_path, "w")
         self.process = subprocess.Popen(

@@ -13,6 +13,7 @@ struct Ferry: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Demo.self, Download.self, Watch.self, New.self, Build.self, List.self, Describe.self,
-            Explain.self, Event.self, Invoke.self, Validate.self, Queue.self, Dead.self, ExportSDK.self, S3.self,
+            Explain.self, Event.self, Invoke.self, Validate.self, Queue.self, Dead.self, History.self,
+            ExportSDK.self, S3.self,
         ])
 }
