@@ -63,35 +63,6 @@ import Testing
         }
     }
 
-    @Test func `calls wait while the server restarts, and none is done twice`() async throws {
-        let server = try TestPostgreSQL()
-        defer { server.remove() }
-        let store = try await PostgreSQLHistory.open(server.url(), timeout: .seconds(60))
-        try await insert(0..<100, store)
-        try await withThrowingTaskGroup { group in
-            for number in 100..<400 {
-                group.addTask {
-                    try await Task.sleep(for: .milliseconds(number * 5))
-                    try await store.insert(Self.job("j\(number)"))
-                    let change = HistoryChange(status: "ready", at: Timestamp(milliseconds: 2_000))
-                    #expect(try await store.update(Self.id("j\(number)"), round: 1, from: ["queued"], change: change))
-                }
-            }
-            group.addTask {
-                for _ in 0..<3 {
-                    try await Task.sleep(for: .milliseconds(300))
-                    try server.stop()
-                    try server.start()
-                }
-            }
-            try await group.waitForAll()
-        }
-        let connection = try server.connection()
-        #expect(try connection.value("SELECT count(*) FROM download_jobs") == "400")
-        #expect(try connection.value("SELECT count(*) FROM download_jobs WHERE status = 'ready'") == "300")
-        await store.close()
-    }
-
     @Test func `a server that is away is told within the deadline, and health sees it`() async throws {
         let server = try TestPostgreSQL()
         defer { server.remove() }
