@@ -31,6 +31,8 @@ var targets: [Target] = [
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CDeflate", path: "Sources/CDeflate", providers: [.apt(["libdeflate-dev"])]),
+    // Its functions are found when a server is configured; nothing is linked.
+    .systemLibrary(name: "CPostgreSQL", path: "Sources/CPostgreSQL", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "FunctionKit", dependencies: [nioCore, logging, httpTypes], swiftSettings: settings),
@@ -51,7 +53,8 @@ var targets: [Target] = [
         dependencies: ["FunctionKit", "Checksum", "COpenSSL", nioCore, nioHTTP1, asyncHTTPClient, logging],
         swiftSettings: settings),
     .target(
-        name: "JobHistory", dependencies: ["FunctionKit", nioCore, nioPosix, logging, grdb], swiftSettings: settings),
+        name: "JobHistory", dependencies: ["FunctionKit", "CPostgreSQL", nioCore, nioPosix, logging, grdb],
+        swiftSettings: settings),
 
     .target(
         name: "Host",

@@ -12,6 +12,7 @@ public struct HistoryError: Error, ClassifiedError, Sendable {
             case timeout
             case busy
             case full
+            case unreachable
             case closed
             case newerSchema = "newer schema"
             case corrupt
@@ -32,9 +33,11 @@ public struct HistoryError: Error, ClassifiedError, Sendable {
         public static let busy = Code(.busy)
         /// The disk or the quota is full; nothing was written.
         public static let full = Code(.full)
+        /// The server cannot be reached, or went away before it answered; a change may have been written.
+        public static let unreachable = Code(.unreachable)
         /// The store was closed by its owner; the call was not begun.
         public static let closed = Code(.closed)
-        /// The file was written by a newer version, whose tables this one does not know.
+        /// The store was written by a newer version, whose tables this one does not know.
         public static let newerSchema = Code(.newerSchema)
         /// The file is not a database, or a row holds what it cannot hold.
         public static let corrupt = Code(.corrupt)

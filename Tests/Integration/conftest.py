@@ -78,7 +78,7 @@ class Host:
             binary or FERRY, verb, "--data", str(self.data), "--functions", str(functions),
             "--config", str(config_path), *(["--listen", listen] if listen else []), *args,
         ]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "REDIS_"))}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "REDIS_", "DATABASE_URL"))}
         environment.update(env or {})
         self.log = open(self.log_path, "w")
         self.process = subprocess.Popen(

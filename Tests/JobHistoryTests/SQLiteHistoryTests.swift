@@ -217,6 +217,45 @@ import Testing
         }
     }
 
+    @Test(arguments: 0..<SQLiteSchema.migrations.count)
+    func `an older file is taken over with its jobs`(_ version: Int) async throws {
+        try await withFile { path in
+            let older = try DatabaseQueue(path: path)
+            try await older.write { db in
+                for migration in SQLiteSchema.migrations.prefix(version) { try db.execute(sql: migration.sql) }
+                try db.execute(sql: "PRAGMA user_version = \(version)")
+                if version > 0 {
+                    try db.execute(
+                        sql: """
+                            INSERT INTO download_jobs
+                              (job_id, round, status, total_files, file_ids, options, created_at, updated_at)
+                            VALUES ('old', 1, 'queued', 1, '[7]', '{}', 1, 1)
+                            """)
+                }
+            }
+            try older.close()
+            let before = try SQLiteHistory.schema(path: path)
+            #expect(before.version == version && before.pending.count == SQLiteSchema.migrations.count - version)
+            #expect(try SQLiteHistory.migrate(path: path) == before)
+            #expect(try SQLiteHistory.schema(path: path).isCurrent)
+            let store = try SQLiteHistory(path: path)
+            #expect(try await store.find("old")?.fileIDs == (version > 0 ? [7] : nil))
+            await store.close()
+        }
+    }
+
+    @Test func `looking at a file's version neither makes nor changes it`() async throws {
+        try await withFile { path in
+            #expect(try SQLiteHistory.schema(path: path).version == 0)
+            #expect(!FileManager.default.fileExists(atPath: path))
+            await (try SQLiteHistory(path: path)).close()
+            let other = try DatabaseQueue(path: path)
+            try await other.write { try $0.execute(sql: "PRAGMA user_version = 999") }
+            #expect(try SQLiteHistory.schema(path: path).isNewer)
+            #expect(throws: HistoryError(.newerSchema, "")) { try SQLiteHistory.migrate(path: path) }
+        }
+    }
+
     @Test func aFileThatIsNoDatabaseIsRefused() async throws {
         try await withFile { path in
             try Data(repeating: 0x41, count: 8_192).write(to: URL(fileURLWithPath: path))

@@ -11,79 +11,65 @@ internal import Synchronization
 /// one caller each call has a transaction of its own, with many they share one sync. A call that fails is rolled back
 /// to its savepoint alone; when the transaction itself is lost, every call of the batch gets that error.
 ///
-/// All calls under way are in `outstanding`, which bounds them; while there is one, a tick looks for those whose
-/// deadline has passed. SQLite cannot be interrupted between the two halves of a sync, so a call that is told `timeout`
-/// may still be committed.
+/// `OutstandingCalls` bounds the calls and watches their deadlines. SQLite cannot be interrupted between the two halves
+/// of a sync, so a call that is told `timeout` may still be committed.
 final class DatabaseCalls: Sendable {
     private struct State {
-        var outstanding: [UInt64: any AnyDatabaseCall] = [:]
         var writes: [any AnyDatabaseCall] = []
-        var nextID: UInt64 = 0
         var isDraining = false
-        var isTicking = false
-        var isClosed = false
     }
 
     /// More calls than this in one transaction would make the first of them wait for the last.
     private static let batchLimit = 512
 
     let pool: DatabasePool
-    private let limit: Int
-    private let timeout: Duration
+    private let outstanding: OutstandingCalls
     private let state = Mutex(State())
-    private let clock = DispatchQueue(label: "ferry.history.deadlines")
 
     init(pool: DatabasePool, limit: Int, timeout: Duration) {
         self.pool = pool
-        self.limit = limit
-        self.timeout = timeout
+        outstanding = OutstandingCalls(limit: limit, timeout: timeout)
     }
 
     /// How many calls are under way.
-    var outstandingCount: Int { state.withLock { $0.outstanding.count } }
+    var outstandingCount: Int { outstanding.count }
 
     /// Runs work in a transaction that other callers may share.
     func write<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
-        let call = DatabaseCall(deadline: .now + timeout, work: work)
-        let id = try admit(call)
-        defer { release(id) }
-        let begins = state.withLock { state -> Bool in
-            state.writes.append(call)
-            defer { state.isDraining = true }
-            return !state.isDraining
+        let call = DatabaseCall(deadline: .now + outstanding.timeout, work: work)
+        return try await outstanding.run(call.pending) {
+            let begins = state.withLock { state -> Bool in
+                state.writes.append(call)
+                defer { state.isDraining = true }
+                return !state.isDraining
+            }
+            if begins { pool.asyncWriteWithoutTransaction { db in self.drain(db) } }
         }
-        if begins { pool.asyncWriteWithoutTransaction { db in self.drain(db) } }
-        return try await call.value()
     }
 
     /// Runs work on a reader, which sees the last commit.
     func read<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
-        let call = DatabaseCall(deadline: .now + timeout, work: work)
-        let id = try admit(call)
-        defer { release(id) }
-        pool.asyncRead { database in
-            guard !call.isFinished else { return }
-            do {
-                call.perform(in: try database.get())
-                call.deliver()
-            } catch {
-                call.fail(HistoryError(database: error))
+        let call = DatabaseCall(deadline: .now + outstanding.timeout, work: work)
+        return try await outstanding.run(call.pending) {
+            pool.asyncRead { database in
+                guard !call.isFinished else { return }
+                do {
+                    call.perform(in: try database.get())
+                    call.deliver()
+                } catch {
+                    call.fail(HistoryError(database: error))
+                }
             }
         }
-        return try await call.value()
     }
 
     /// Takes no more calls, lets those under way end, and closes the file. A second call does nothing.
     func close() async {
-        let isFirst = state.withLock { state in
-            defer { state.isClosed = true }
-            return !state.isClosed
-        }
-        guard isFirst else { return }
+        guard outstanding.close() else { return }
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             // Behind the drain that may be under way and all readers; closing blocks, so not on the writer's own queue.
             pool.asyncBarrierWriteWithoutTransaction { _ in
-                self.clock.async {
+                self.outstanding.clock.async {
                     // A connection that is still in use closes when it is given back; there is nobody to tell.
                     try? self.pool.close()
                     continuation.resume()
@@ -126,44 +112,6 @@ final class DatabaseCalls: Sendable {
             return
         }
         for call in batch { call.deliver() }
-    }
-
-    // MARK: Bounds and deadlines
-
-    private func admit(_ call: any AnyDatabaseCall) throws -> UInt64 {
-        let (id, ticks) = try state.withLock { state -> (UInt64, Bool) in
-            guard !state.isClosed else { throw HistoryError(.closed, "the history is closed") }
-            guard state.outstanding.count < limit else {
-                throw HistoryError(.overloaded, "\(limit) calls are waiting already")
-            }
-            state.nextID += 1
-            state.outstanding[state.nextID] = call
-            defer { state.isTicking = true }
-            return (state.nextID, !state.isTicking)
-        }
-        if ticks { scheduleTick() }
-        return id
-    }
-
-    private func release(_ id: UInt64) {
-        state.withLock { _ = $0.outstanding.removeValue(forKey: id) }
-    }
-
-    private func scheduleTick() {
-        let tick = min(timeout / 4, .milliseconds(250))
-        let (seconds, attoseconds) = tick.components
-        let nanoseconds = Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
-        clock.asyncAfter(deadline: .now() + .nanoseconds(max(nanoseconds, 1_000_000))) { self.tick() }
-    }
-
-    private func tick() {
-        let now = ContinuousClock.now
-        let (late, goesOn) = state.withLock { state -> ([any AnyDatabaseCall], Bool) in
-            state.isTicking = !state.outstanding.isEmpty
-            return (state.outstanding.values.filter { $0.deadline <= now }, state.isTicking)
-        }
-        for call in late { call.fail(HistoryError(.timeout, "no answer within \(timeout)")) }
-        if goesOn { scheduleTick() }
     }
 }
 

@@ -1,7 +1,6 @@
 import Emulator
 import FunctionKit
 import Host
-import JobHistory
 import NIOPosix
 import ObjectStorage
 import RedisClient
@@ -20,12 +19,13 @@ extension Core {
         queueConfiguration.busyPoll = .microseconds(100)
         let queueRedis = RedisClient(queueConfiguration, group: queueGroup, logger: logger)
         cleanup.add { await queueRedis.close() }
-        let historyPath = configuration.history.path ?? options.dataFolder + "/history.sqlite"
-        let history = try naming("history.path \(historyPath)") { try SQLiteHistory(path: historyPath) }
+        let history = try await OpenHistory(configuration.history, dataFolder: options.dataFolder)
         cleanup.add { await history.close() }
         let objects = try await makeObjectStore()
         cleanup.add { try? await objects.shutdown() }
-        return Stores(redis: redis, queueRedis: queueRedis, queueGroup: queueGroup, history: history, objects: objects)
+        return Stores(
+            redis: redis, queueRedis: queueRedis, queueGroup: queueGroup, history: history.store,
+            objects: objects)
     }
 
     /// Says which key of the configuration an error is about.

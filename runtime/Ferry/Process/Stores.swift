@@ -1,7 +1,6 @@
 import Downloads
 import FunctionKit
 import Host
-import JobHistory
 import NIOPosix
 import ObjectStorage
 import RedisClient
@@ -13,7 +12,7 @@ struct Stores: Sendable {
     /// handler runs, so that none can keep it busy.
     let queueRedis: RedisClient
     let queueGroup: MultiThreadedEventLoopGroup
-    let history: SQLiteHistory
+    let history: any HistoryStore
     let objects: S3ObjectStore
 
     /// What handlers get of them.

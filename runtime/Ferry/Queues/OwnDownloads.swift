@@ -4,7 +4,6 @@ import Downloads
 import FunctionKit
 import Glibc
 import Host
-import JobHistory
 
 /// Ferry's own queue of downloads, by hand.
 ///
@@ -20,7 +19,8 @@ struct OwnDownloads {
 
     private let control: BullQueueControl
     private let context: Context
-    private let history: SQLiteHistory
+    private let opened: OpenHistory
+    private let history: any HistoryStore
 
     /// Whether a queue is the one whose jobs are downloads.
     static func isOwn(_ queue: String, _ access: QueueAccess) -> Bool {
@@ -40,14 +40,14 @@ struct OwnDownloads {
         _ access: QueueAccess, queue: String, done: String, _ body: (OwnDownloads) async throws -> Outcome
     ) async throws -> Bool {
         guard isOwn(queue, access) else { return false }
-        let downloads = try OwnDownloads(access, queue: queue)
+        let downloads = try await OwnDownloads(access, queue: queue)
         let result: Result<Outcome, any Error>
         do {
             result = .success(try await body(downloads))
         } catch {
             result = .failure(error)
         }
-        await downloads.history.close()
+        await downloads.opened.close()
         let outcome = try result.get()
         Terminal.output.line("\(QueueReport.jobs(outcome.count)) \(done)")
         if outcome.failures > 0 { throw ExitCode.failure }
@@ -55,16 +55,10 @@ struct OwnDownloads {
     }
 
     /// - Throws: ``CommandFailure`` when there is no history.
-    private init(_ access: QueueAccess, queue: String) throws {
-        let path = access.configuration.history.path ?? access.dataFolder + "/history.sqlite"
-        guard Glibc.access(path, R_OK | W_OK) == 0 else {
-            throw CommandFailure(
-                """
-                the history of the downloads, \(path), cannot be used: \(String(cString: strerror(errno))). Name the data \
-                folder with --data, or the history with history.path; a queue of another application needs --prefix.
-                """)
-        }
-        history = try SQLiteHistory(path: path)
+    private init(_ access: QueueAccess, queue: String) async throws {
+        opened = try await OpenHistory(
+            access.configuration.history, dataFolder: access.dataFolder, mustExist: true)
+        history = opened.store
         control = try BullQueueControl(queue: queue, prefix: access.prefix, client: access.client)
         var settings = Settings()
         settings[DownloadsConfiguration.self] = access.configuration.downloads

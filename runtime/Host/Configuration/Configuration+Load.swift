@@ -61,9 +61,7 @@ extension Configuration {
         applyCORS(root, with: &reader)
         applyRedis(root, with: &reader)
         applyStorage(root, with: &reader)
-        if let section = reader.object(root, "history", keys: ["path"]) {
-            set(&history.path, reader.string(section, "path"))
-        }
+        applyHistory(root, with: &reader)
         applyQueue(root, with: &reader)
         applyLog(root, with: &reader)
         applyDownloads(root, with: &reader)

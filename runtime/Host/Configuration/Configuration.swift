@@ -53,8 +53,14 @@ public struct Configuration: Sendable {
 
     /// The durable history.
     public struct History: Sendable, Hashable {
-        /// The SQLite file; `history.sqlite` in the data folder when `nil`.
+        /// The SQLite file; `history.sqlite` in the data folder when `nil`. Without effect beside ``url``.
         public var path: String?
+        /// `postgresql://`, a PostgreSQL database instead of the file.
+        public var url: Secret?
+        /// How many connections to the database there are at most.
+        public var connectionCount = 4
+        /// The time a call may take.
+        public var timeout = Duration.seconds(10)
     }
 
     /// The queues.

@@ -8,6 +8,8 @@ public struct EnvironmentVariable: Sendable {
     /// All of them. The AWS names besides are read by the store's own chain of credentials.
     public static let all: [EnvironmentVariable] = [
         EnvironmentVariable(name: "REDIS_URL", key: "redis.url"),
+        EnvironmentVariable(name: "DATABASE_URL", key: "history.url"),
+        EnvironmentVariable(name: "FERRY_HISTORY_URL", key: "history.url"),
         EnvironmentVariable(name: "S3_ENDPOINT", key: "storage.endpoint"),
         EnvironmentVariable(name: "S3_PUBLIC_ENDPOINT", key: "storage.publicEndpoint"),
         EnvironmentVariable(name: "S3_REGION", key: "storage.region"),
