@@ -53,11 +53,13 @@ var targets: [Target] = [
     .target(
         name: "JobHistory", dependencies: ["FunctionKit", nioCore, nioPosix, logging, grdb], swiftSettings: settings),
 
+    .target(name: "WebTokens", dependencies: ["COpenSSL"], swiftSettings: settings),
+
     .target(
         name: "Host",
         dependencies: [
-            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "COpenSSL", "CZlib", nioCore, nioPosix, logging,
-            httpTypes, deque, serviceLifecycle,
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "WebTokens", "COpenSSL", "CZlib", nioCore, nioPosix,
+            nioSSL, logging, httpTypes, deque, serviceLifecycle,
         ],
         path: "runtime/Host", swiftSettings: settings),
     .target(
@@ -70,7 +72,7 @@ var targets: [Target] = [
         name: "ferry",
         dependencies: [
             "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
-            "ZipArchive",
+            "WebTokens", "ZipArchive",
             nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, asyncHTTPClient, logging, serviceLifecycle, unixSignals,
             argumentParser,
         ],
@@ -109,7 +111,8 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         ["ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
     ),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
-    ("Host", ["Host", "FunctionKit", nioCore, nioPosix, nioHTTP1, logging, httpTypes, serviceLifecycle]),
+    ("WebTokens", ["WebTokens"]),
+    ("Host", ["Host", "WebTokens", "FunctionKit", nioCore, nioPosix, nioHTTP1, logging, httpTypes, serviceLifecycle]),
     (
         "Emulator",
         ["Emulator", "ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
