@@ -24,7 +24,7 @@ public struct JobIntake: Sendable {
     public func accept(_ request: DownloadRequest) async throws -> JobRecord {
         let now = Timestamp.now
         let record = JobRecord(
-            id: JobID(), owner: nil, options: request.options.json, fileIDs: request.fileIDs,
+            id: JobID(), owner: context.owner, options: request.options.json, fileIDs: request.fileIDs,
             maxAttempts: context.downloads.attempts, createdAt: now, updatedAt: now)
         try Task.checkCancellation()
         // Owned by this call, which waits for it; it ends with the stores' deadlines. A task of its own, because a
