@@ -36,12 +36,13 @@ extension Core {
         settings.hasPrivateSockets = true
         settings.cors = CORSPolicy()
         settings.trustedProxies = TrustedProxies()
+        settings.tls = nil
         return try HTTPServer(
             options: settings, functions: [], hostRoutes: AdminRoutes.make(runners, token: token), health: nil,
             pool: pool, loops: loops, logger: logger
         ) { addresses in
             guard isConfigured else { return }
-            for address in addresses { LogOutput.announce("admin on \(address.url)") }
+            for address in addresses { LogOutput.announce("admin on \(address.url())") }
         }
     }
 }

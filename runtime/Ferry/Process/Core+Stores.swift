@@ -1,3 +1,4 @@
+import Emulator
 import FunctionKit
 import Host
 import JobHistory

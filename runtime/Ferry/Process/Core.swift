@@ -43,7 +43,8 @@ struct Core: Service {
         report(registry)
 
         let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: registry.manifests)
-        let bindings = stores.bindings(queues: queues, configuration)
+        let tickets = try makeTickets()
+        let bindings = stores.bindings(queues: queues, tickets: tickets, configuration)
         let pool = HandlerPool { [logger] lost in
             logger.error(
                 "a thread is lost: its handler is still running past its timeout",
@@ -57,14 +58,16 @@ struct Core: Service {
         let invocations = InvocationServices(logger: logger, bindings: bindings, pool: pool, loops: loops)
         let runners = registry.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
         cleanup.add { await waitForHandlers(runners) }
+        let (guards, guardServices) = try makeGuards(runners, stores, tickets, &cleanup)
+        let http = try makeHTTPOptions()
         let health = stores.health
 
         let (listening, announce) = AsyncStream.makeStream(
             of: [ListenAddress].self, bufferingPolicy: .bufferingNewest(1))
         let server = try HTTPServer(
-            options: configuration.http, functions: runners, health: health, pool: pool, loops: loops, logger: logger
+            options: http, guards: guards, functions: runners, health: health, pool: pool, loops: loops, logger: logger
         ) { addresses in
-            for address in addresses { LogOutput.announce("listening on \(address.url)") }
+            for address in addresses { LogOutput.announce("listening on \(address.url(isSecure: http.tls != nil))") }
             announce.yield(addresses)
             announce.finish()
         }
@@ -74,6 +77,10 @@ struct Core: Service {
             grace: configuration.http.drainTimeout, logger: logger)
         services += try runners.compactMap { try triggers.make($0) }.map { .init(service: $0) }
         if let admin = try makeAdmin(runners, pool: pool, loops: loops) { services.append(.init(service: admin)) }
+        services += guardServices.map { .init(service: $0) }
+        if let tls = http.tls {
+            services.append(.init(service: CertificateReloader(certificates: tls, logger: logger)))
+        }
         services.append(.init(service: server))
         if let companion {
             let (localS3, configuration, dataFolder) = (localS3, configuration, options.dataFolder)
@@ -130,9 +137,9 @@ private struct CompanionService: Service {
 
 extension ListenAddress {
     /// The form in which a person opens it.
-    var url: String {
+    func url(isSecure: Bool = false) -> String {
         switch self {
-        case .tcp: "http://\(self)"
+        case .tcp: "\(isSecure ? "https" : "http")://\(self)"
         case .unix: description
         }
     }

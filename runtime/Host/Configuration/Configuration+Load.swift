@@ -41,6 +41,7 @@ extension Configuration {
                 FileProblem(file: "environment variable \(variable.name)", reason: $0.reason)
             }
         }
+        if let problem = configuration.identityProblem { problems.append(FileProblem(file: path, reason: problem)) }
         guard problems.isEmpty else { throw Invalid(problems: problems) }
         return configuration
     }
@@ -53,7 +54,9 @@ extension Configuration {
     private static let day = Duration.seconds(86_400)
 
     private mutating func apply(_ json: PositionedJSON, with reader: inout StrictReader) {
-        let keys = ["http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin"]
+        let keys = [
+            "http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin", "identity", "limits",
+        ]
         guard let root = reader.object(json, keys: keys) else { return }
         applyHTTP(root, with: &reader)
         applyCORS(root, with: &reader)
@@ -66,13 +69,15 @@ extension Configuration {
         applyLog(root, with: &reader)
         applyDownloads(root, with: &reader)
         applyAdmin(root, with: &reader)
+        applyIdentity(root, with: &reader)
+        applyLimits(root, with: &reader)
     }
 
     private mutating func applyHTTP(_ root: StrictReader.Object, with reader: inout StrictReader) {
         let keys = [
             "listen", "loops", "backlog", "maxConnections", "maxHeaderBytes", "maxHeaderFields", "headTimeout",
             "bodyTimeout", "bodyPauseTimeout", "idleTimeout", "writePauseTimeout", "drainTimeout", "heartbeat",
-            "reconnectDelay", "pingInterval", "trustedProxies", "accessLog",
+            "reconnectDelay", "pingInterval", "trustedProxies", "accessLog", "tls",
         ]
         guard let section = reader.object(root, "http", keys: keys) else { return }
         let addresses = reader.value(section, "listen", "an array of addresses such as \"127.0.0.1:3000\"") { json in
@@ -101,6 +106,13 @@ extension Configuration {
             return texts?.count == json.elements?.count ? texts.flatMap { TrustedProxies($0) } : nil
         }
         set(&http.trustedProxies, proxies)
+        if let files = reader.object(section, "tls", keys: ["certificate", "key"]) {
+            let (certificate, key) = (reader.string(files, "certificate"), reader.string(files, "key"))
+            for name in ["certificate", "key"] where files.json[name] == nil {
+                reader.report(files.json, files.path(of: name), "is required")
+            }
+            if let certificate, let key { tls = TLS(certificate: certificate, key: key) }
+        }
         if let isLogged = reader.bool(section, "accessLog") { http.accessLogLevel = isLogged ? .info : nil }
     }
 

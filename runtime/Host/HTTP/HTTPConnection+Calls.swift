@@ -59,10 +59,12 @@ extension HTTPConnection {
         case .host: break
         case .function(let runner, let handler):
             let connection = NIOLoopBound(self, eventLoop: eventLoop)
+            let (guards, charge) = (server.guards, exchange.charge)
             let task = runner.start(
-                requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent
+                requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
+                user: request.user
             ) { context in
-                try await handler(request, context)
+                try await guards.charged(charge) { try await handler(request, context) }
             } ended: { result in
                 HTTPConnection.onLoop(of: connection) { $0.finish(result, number) }
             }
@@ -72,7 +74,7 @@ extension HTTPConnection {
             let events = EventStream(StreamSink(session))
             let task = runner.start(
                 requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
-                isLasting: true
+                user: request.user, isLasting: true
             ) { context in
                 try await handler(request, events, context)
             } ended: { result in
@@ -86,7 +88,7 @@ extension HTTPConnection {
             let upgrade = WebSocketUpgrade(WebSocketConnection(session), protocols: handshake.protocols)
             let task = runner.start(
                 requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
-                isLasting: true
+                user: request.user, isLasting: true
             ) { context in
                 try await handler(request, upgrade, context)
             } ended: { result in

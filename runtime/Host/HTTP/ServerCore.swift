@@ -6,13 +6,15 @@ internal import Synchronization
 final class ServerCore: Sendable {
     let options: HTTPServerOptions
     let logger: Logger
+    let guards: RequestGuards
     private let draining = Atomic(false)
     private let connectionCount = Atomic(0)
     private let freedMemory = FreedMemory()
     private let emptied = Mutex<OneShot<Bool>?>(nil)
 
-    init(options: HTTPServerOptions, logger: Logger) {
+    init(options: HTTPServerOptions, guards: RequestGuards, logger: Logger) {
         self.options = options
+        self.guards = guards
         self.logger = logger
     }
 
