@@ -56,11 +56,13 @@ var targets: [Target] = [
         name: "JobHistory", dependencies: ["FunctionKit", "CPostgreSQL", nioCore, nioPosix, logging, grdb],
         swiftSettings: settings),
 
+    .target(name: "WebTokens", dependencies: ["COpenSSL"], swiftSettings: settings),
+
     .target(
         name: "Host",
         dependencies: [
-            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "COpenSSL", "CZlib", nioCore, nioPosix, logging,
-            httpTypes, deque, serviceLifecycle,
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "WebTokens", "COpenSSL", "CZlib", nioCore, nioPosix,
+            nioSSL, logging, httpTypes, deque, serviceLifecycle,
         ],
         path: "runtime/Host", swiftSettings: settings),
     .target(
@@ -73,7 +75,7 @@ var targets: [Target] = [
         name: "ferry",
         dependencies: [
             "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
-            "ZipArchive",
+            "WebTokens", "ZipArchive",
             nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, asyncHTTPClient, logging, serviceLifecycle, unixSignals,
             argumentParser,
         ],
@@ -118,11 +120,12 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         ["ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
     ),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
+    ("WebTokens", ["WebTokens"]),
     (
         "Host",
         [
-            "Host", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1, logging, httpTypes,
-            serviceLifecycle,
+            "Host", "WebTokens", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1, logging,
+            httpTypes, serviceLifecycle,
         ]
     ),
     (

@@ -14,6 +14,8 @@ public struct Context: Sendable {
     public let attempt: Int
     /// The W3C trace context that came with the request or job, verbatim, or `nil`.
     public let traceParent: String?
+    /// Who calls, or `nil` for nobody known; ``User/local`` for queue, event and scheduled functions.
+    public let user: User?
     /// The stores.
     public let bindings: Bindings
     private let reportProgress: (@Sendable (String) async throws -> Void)?
@@ -22,7 +24,8 @@ public struct Context: Sendable {
     /// and is `nil` outside queue jobs.
     public init(
         logger: Logger, function: String, requestID: String, deadline: ContinuousClock.Instant, attempt: Int = 1,
-        traceParent: String? = nil, bindings: Bindings, reportProgress: (@Sendable (String) async throws -> Void)? = nil
+        traceParent: String? = nil, user: User? = nil, bindings: Bindings,
+        reportProgress: (@Sendable (String) async throws -> Void)? = nil
     ) {
         self.logger = logger
         self.function = function
@@ -30,6 +33,7 @@ public struct Context: Sendable {
         self.deadline = deadline
         self.attempt = attempt
         self.traceParent = traceParent
+        self.user = user
         self.bindings = bindings
         self.reportProgress = reportProgress
     }
@@ -56,17 +60,19 @@ public struct Bindings: Sendable {
     private let objectStore: (any ObjectStore)?
     private let historyStore: (any HistoryStore)?
     private let queueProvider: (any QueueProvider)?
+    private let ticketIssuer: (any TicketIssuer)?
     private let settings: Settings
 
     /// Collects what the configuration grants; what is `nil` is absent.
     public init(
         keyValue: (any KeyValueStore)? = nil, objects: (any ObjectStore)? = nil, history: (any HistoryStore)? = nil,
-        queues: (any QueueProvider)? = nil, settings: Settings = Settings()
+        queues: (any QueueProvider)? = nil, tickets: (any TicketIssuer)? = nil, settings: Settings = Settings()
     ) {
         keyValueStore = keyValue
         objectStore = objects
         historyStore = history
         queueProvider = queues
+        ticketIssuer = tickets
         self.settings = settings
     }
 
@@ -88,6 +94,11 @@ public struct Bindings: Sendable {
     /// The queue of that name, for adding jobs.
     public func queue(_ name: String) throws -> any JobQueue {
         try granted(queueProvider, "queue").queue(name)
+    }
+
+    /// What makes tickets.
+    public var tickets: any TicketIssuer {
+        get throws { try granted(ticketIssuer, "ticket key") }
     }
 
     /// The settings of a domain library, by type; its defaults when the configuration names none.

@@ -16,12 +16,14 @@ public struct Request: Sendable {
     public var id: String
     /// The address of the peer, without port; `unix` for a Unix socket.
     public var remoteAddress: String
+    /// Who calls, or `nil` for nobody known. Never `nil` where the manifest's `auth` asks for a user.
+    public var user: User?
 
     /// Makes a request; the host does so, tests may.
     public init(
         method: HTTPRequest.Method, path: String, query: String = "", headers: HTTPFields = [:],
         body: ByteBuffer = ByteBuffer(), parameters: [String: String] = [:], id: String = "",
-        remoteAddress: String = "127.0.0.1"
+        remoteAddress: String = "127.0.0.1", user: User? = nil
     ) {
         self.method = method
         self.path = path
@@ -31,6 +33,7 @@ public struct Request: Sendable {
         self.parameters = parameters
         self.id = id
         self.remoteAddress = remoteAddress
+        self.user = user
     }
 
     /// The route parameter of that name, percent-decoded, or `nil` when the route has none.

@@ -115,6 +115,8 @@ public struct WebSocketCloseCode: RawRepresentable, Sendable, Hashable {
     public static let messageTooBig = WebSocketCloseCode(rawValue: 1009)
     /// The handler failed.
     public static let internalError = WebSocketCloseCode(rawValue: 1011)
+    /// The client's token has ended (IANA, WebSocket Close Code Number Registry); it needs a new one to come back.
+    public static let unauthorized = WebSocketCloseCode(rawValue: 3000)
     /// The process restarts; come back, here or elsewhere.
     public static let serviceRestart = WebSocketCloseCode(rawValue: 1012)
 }

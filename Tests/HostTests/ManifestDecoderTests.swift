@@ -29,6 +29,14 @@ import Testing
             #"{"cloudevents": "PUT /a/:b", "maxBody": 12}"#,
             FunctionManifest(trigger: .cloudEvents(method: "PUT", path: "/a/:b"), maxBodyBytes: 12)
         ),
+        (
+            #"{"http": "PUT /x", "auth": "admin", "rateLimit": "writes"}"#,
+            FunctionManifest(trigger: .http(method: "PUT", path: "/x"), access: .admin, rateLimit: ["writes"])
+        ),
+        (
+            #"{"sse": "/a", "auth": "user", "rateLimit": ["reads", "streams"]}"#,
+            FunctionManifest(trigger: .sse(path: "/a"), access: .user, rateLimit: ["reads", "streams"])
+        ),
         (#"{"sse": "/a/:b"}"#, FunctionManifest(trigger: .sse(path: "/a/:b"))),
         (
             #"{"sse": "/a", "timeout": "24h", "concurrency": 5, "queueLimit": 2, "executor": "loop"}"#,
@@ -199,13 +207,28 @@ import Testing
             #"{"cloudevents": "GET /x"}"#,
             [#"1:17: cloudevents needs a method whose requests have a body: "POST /x""#]
         ),
+        (
+            #"{"http": "GET /", "auth": "root", "rateLimit": ["a", "a"]}"#,
+            [
+                #"1:27: auth must be one of "anonymous", "user", "admin", not "root""#,
+                #"1:48: rateLimit must be the name of a budget, such as "writes", or an array of different ones, not an array"#,
+            ]
+        ),
+        (
+            #"{"queue": "q", "on": "process", "auth": "user", "rateLimit": "a"}"#,
+            [
+                #"1:41: auth has a meaning only with "http", "cloudevents", "sse" or "websocket""#,
+                #"1:62: rateLimit has a meaning only with "http", "cloudevents", "sse" or "websocket""#,
+            ]
+        ),
         (#"{"http": "GET /", "description": ""}"#, ["1:19: description is not supported by this version of Ferry"]),
         (#"{"http": "GET /", "hander": "X"}"#, [#"1:19: hander is not a known key; did you mean "handler"?"#]),
         (
             #"{"http": "GET /", "colour": 1}"#,
             [
-                "1:19: colour is not a known key; known are cloudevents, compression, concurrency, executor, handler, http, "
-                    + "maxBody, maxMessage, on, queue, queueLimit, retry, schedule, sse, timeout, timezone, websocket"
+                "1:19: colour is not a known key; known are auth, cloudevents, compression, concurrency, executor, handler, "
+                    + "http, maxBody, maxMessage, on, queue, queueLimit, rateLimit, retry, schedule, sse, timeout, "
+                    + "timezone, websocket"
             ]
         ),
         (

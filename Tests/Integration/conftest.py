@@ -96,7 +96,7 @@ class Host:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"the host ended with {self.process.returncode}:\n{self.text()[-4000:]}")
-            match = re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.text())
+            match = re.search(r"listening on https?://127\.0\.0\.1:(\d+)", self.text())
             return match and int(match.group(1))
 
         self.port = wait_until(ready, timeout, lambda: self.text()[-4000:])

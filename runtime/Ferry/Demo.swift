@@ -47,7 +47,7 @@ struct Demo: AsyncParsableCommand {
         try SampleFiles.install(
             in: localS3.store, bucket: localS3.bucket, keyTemplate: running.configuration.downloads.sourceKey)
         let ids = SampleFiles.ids
-        let url = address.url
+        let url = address.url()
         let archive = running.dataFolder + "/demo.zip"
         LogOutput.announce("\nFirst download: \(ids.map(String.init).joined(separator: ", "))")
         let http = HTTPClient(eventLoopGroupProvider: .singleton)

@@ -81,7 +81,7 @@ struct Dev: AsyncParsableCommand {
             }
         }
         reloader.list()
-        if let admin = running.admin { console.line("admin on \(admin.url)") }
+        if let admin = running.admin { console.line("admin on \(admin.url())") }
         let sink = reloader.sink
         await withTaskGroup(of: Void.self) { group in
             group.addTask {

@@ -11,12 +11,27 @@ extension Context {
         get throws { JobStore(try bindings.keyValue, retention: downloads.recordRetention) }
     }
 
+    /// Whom new jobs belong to; `nil` for nobody known and for ``FunctionKit/User/local``.
+    public var owner: String? { user == .local ? nil : user?.id }
+
+    /// Whether the caller may see and change a job of that owner. Admins may access all, nobody
+    /// known those without an owner.
+    public func mayAccess(owner: String?) -> Bool {
+        guard let user else { return owner == nil }
+        return user.isAdmin || owner == user.id
+    }
+
+    /// What callers are told of a job that there is not, or that is not theirs.
+    func notFound(_ id: JobID) -> HTTPError {
+        HTTPError(.notFound, code: "not_found", message: "There is no job \(id).")
+    }
+
     /// The job of that id: its record, or what the history tells when the record is gone or Redis is away.
     ///
     /// - Parameter id: The job's id.
     /// - Returns: The job.
-    /// - Throws: ``FunctionKit/HTTPError`` 404 `not_found` for a job that nobody knows; a store's error when neither
-    ///   answers.
+    /// - Throws: ``FunctionKit/HTTPError`` 404 `not_found` for a job that nobody knows, and alike for one that the caller
+    ///   may not access; a store's error when neither answers.
     public func downloadJob(_ id: JobID) async throws -> JobRecord {
         do {
             return try await presentJob(id)
@@ -32,9 +47,12 @@ extension Context {
     ///
     /// - Throws: A ``FunctionKit/ClassifiedError`` also when Redis is away.
     func presentJob(_ id: JobID) async throws -> JobRecord {
-        if let record = try await jobStore.load(id) { return record }
+        if let record = try await jobStore.load(id) {
+            guard mayAccess(owner: record.owner) else { throw notFound(id) }
+            return record
+        }
         // A process that was given no history has only the record to go by.
-        guard let history = try? bindings.history else { throw Self.unknown(id) }
+        guard let history = try? bindings.history else { throw notFound(id) }
         return try await job(id, in: history)
     }
 
@@ -44,11 +62,8 @@ extension Context {
             !downloads.isOver(job, at: .now),
             let record = JobRecord(
                 job, files: try await history.files(of: id.description), maxAttempts: downloads.attempts)
-        else { throw Self.unknown(id) }
+        else { throw notFound(id) }
+        guard mayAccess(owner: job.owner) else { throw notFound(id) }
         return record
-    }
-
-    private static func unknown(_ id: JobID) -> HTTPError {
-        HTTPError(.notFound, code: "not_found", message: "There is no job \(id).")
     }
 }

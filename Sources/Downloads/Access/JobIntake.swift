@@ -34,7 +34,7 @@ public struct JobIntake: Sendable {
     ) async throws -> AcceptedJob {
         let now = Timestamp.now
         let record = JobRecord(
-            id: JobID(), owner: owner, options: request.options.json, fileIDs: request.fileIDs,
+            id: JobID(), owner: context.owner, options: request.options.json, fileIDs: request.fileIDs,
             maxAttempts: context.downloads.attempts, createdAt: now, updatedAt: now)
         try Task.checkCancellation()
         // Owned by this call, which waits for it; it ends with the history's deadline. A task of its own, because a job

@@ -17,8 +17,8 @@ struct JobStores: Sendable {
 
     /// The job as the history has it, for a change.
     ///
-    /// - Throws: ``FunctionKit/HTTPError`` 404 `not_found` for a job that the history does not know or whose retention is
-    ///   over; a store's error.
+    /// - Throws: ``FunctionKit/HTTPError`` 404 `not_found` for a job that the history does not know, whose retention is over
+    ///   or that the caller may not access; a store's error.
     func job(_ id: JobID) async throws -> HistoryJob {
         let job = try await known(id)
         guard JobStatus.unfinished.names.contains(job.status), let record = try await records.load(id),
@@ -32,9 +32,9 @@ struct JobStores: Sendable {
     }
 
     private func known(_ id: JobID) async throws -> HistoryJob {
-        guard let job = try await history.find(id.description), !context.downloads.isOver(job, at: .now) else {
-            throw HTTPError(.notFound, code: "not_found", message: "There is no job \(id).")
-        }
+        guard let job = try await history.find(id.description), !context.downloads.isOver(job, at: .now),
+            context.mayAccess(owner: job.owner)
+        else { throw context.notFound(id) }
         return job
     }
 

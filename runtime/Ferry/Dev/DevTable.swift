@@ -6,10 +6,10 @@ enum DevTable {
     ///
     /// - Parameters:
     ///   - plan: What is served.
-    ///   - address: Where; routes become URLs with it.
+    ///   - base: Where, as a URL; `nil` when routes are to stay paths.
     ///   - terminal: Where it is printed: links only where a person can follow them.
     /// - Returns: The lines.
-    static func lines(_ plan: ReloadPlan, address: ListenAddress?, terminal: Terminal) -> [String] {
+    static func lines(_ plan: ReloadPlan, base: String?, terminal: Terminal) -> [String] {
         let failed = Set(plan.problems.map(\.function))
         var rows = plan.items.map(\.function).map { function in
             let state = !failed.contains(function.name) ? "" : plan.good[function.name] == nil ? "failed" : "last good"
@@ -22,7 +22,7 @@ enum DevTable {
             func padded(_ text: String, _ width: Int) -> String {
                 text + String(repeating: " ", count: max(0, width - text.count))
             }
-            let target = row.target(address: address, terminal: terminal)
+            let target = row.target(base: base, terminal: terminal)
             let state = row.state.isEmpty ? "" : "  " + terminal.coloured("(\(row.state))", .red)
             return "  \(padded(row.name, names))  \(padded(row.kind, kinds))  \(target)\(state)"
         }
@@ -44,22 +44,20 @@ enum DevTable {
             }
         }
 
-        func target(address: ListenAddress?, terminal: Terminal) -> String {
+        func target(base: String?, terminal: Terminal) -> String {
             switch manifest?.trigger {
-            case .http("GET", let path), .sse(let path): return url(path, address, isOpened: true, terminal)
+            case .http("GET", let path), .sse(let path): return url(path, base, isOpened: true, terminal)
             case .http(_, let path), .cloudEvents(_, let path), .webSocket(let path):
-                return url(path, address, isOpened: false, terminal)
+                return url(path, base, isOpened: false, terminal)
             case .queue(let queue, let moment): return "\(queue), \(moment.rawValue)"
             case .schedule(let pattern, let zone): return "\(pattern) (\(zone))"
             case nil: return "-"
             }
         }
 
-        private func url(
-            _ path: String, _ address: ListenAddress?, isOpened: Bool, _ terminal: Terminal
-        ) -> String {
-            guard case .tcp = address, let address else { return path }
-            let url = address.url + path
+        private func url(_ path: String, _ base: String?, isOpened: Bool, _ terminal: Terminal) -> String {
+            guard let base else { return path }
+            let url = base + path
             return isOpened && !path.contains("/:") ? terminal.link(url) : url
         }
     }

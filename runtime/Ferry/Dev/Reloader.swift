@@ -13,7 +13,8 @@ struct Reloader {
     let options: HostProcess.Options
     let console: DevConsole
     let terminal: Terminal
-    let address: ListenAddress?
+    /// Where the host is, where that is a URL.
+    let base: String?
     let logger: Logger
     /// Reads the configuration anew. Blocks.
     let readConfiguration: @Sendable () throws -> Configuration
@@ -36,7 +37,10 @@ struct Reloader {
         logger: Logger, readConfiguration: @escaping @Sendable () throws -> Configuration
     ) {
         live = running.live
-        address = running.addresses.first
+        let isSecure = running.configuration.tls != nil
+        base = running.addresses.first.flatMap { address in
+            if case .tcp = address { address.url(isSecure: isSecure) } else { nil }
+        }
         configuration = running.configuration
         plan = running.live.plan
         self.options = options
@@ -82,7 +86,7 @@ struct Reloader {
 
     /// Prints what is served.
     func list() {
-        for line in DevTable.lines(plan, address: address, terminal: terminal) { console.line(line) }
+        for line in DevTable.lines(plan, base: base, terminal: terminal) { console.line(line) }
         if plan.items.isEmpty { console.line("  no functions in \(options.functionsFolder)") }
     }
 

@@ -36,7 +36,10 @@ enum ManifestValues {
         case .sse, .queue: break
         }
         switch manifest.trigger {
-        case .http, .cloudEvents, .sse, .webSocket: texts["queueLimit"] = "\(manifest.queueLimit)"
+        case .http, .cloudEvents, .sse, .webSocket:
+            texts["queueLimit"] = "\(manifest.queueLimit)"
+            texts["auth"] = manifest.access.rawValue
+            texts["rateLimit"] = manifest.rateLimit.isEmpty ? "none" : manifest.rateLimit.joined(separator: ", ")
         case .queue, .schedule: break
         }
         return texts.reduce(into: [:]) { $0[$1.key] = Value(value: $1.value, isDefault: !given.contains($1.key)) }

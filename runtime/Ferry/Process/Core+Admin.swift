@@ -39,13 +39,14 @@ extension Core {
         settings.hasPrivateSockets = true
         settings.cors = CORSPolicy()
         settings.trustedProxies = TrustedProxies()
+        settings.tls = nil
         let server = try HTTPServer(
             options: settings, functions: [],
             hostRoutes: AdminRoutes.make(runners, token: token, processes: processes), health: nil, pool: pool,
             loops: loops, logger: logger
         ) { addresses in
             guard isConfigured else { return }
-            for address in addresses { LogOutput.announce("admin on \(address.url)") }
+            for address in addresses { LogOutput.announce("admin on \(address.url())") }
         }
         return (server, address)
     }

@@ -38,6 +38,7 @@ struct Core: Service {
         let isPrivate = options.isPrivate
 
         let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: plan.manifests)
+        let tickets = try makeTickets()
         let pool = HandlerPool { [logger] lost in
             logger.error(
                 "a thread is lost: its handler is still running past its timeout",
@@ -48,29 +49,37 @@ struct Core: Service {
         }
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(group)
-        let makeSetup = setups(stores, queues, pool: pool, loops: loops)
+        let makeSetup = setups(stores, queues, tickets, pool: pool, loops: loops)
         let deployment = Deployment(makeSetup(configuration))
         try await deployment.apply(plan.items)
         cleanup.add { await waitForHandlers(deployment.allRunners) }
+        let (guards, guardServices) = try makeGuards(stores, tickets, &cleanup)
+        let http = try makeHTTPOptions()
         let health = stores.health
 
         let (listening, announce) = AsyncStream.makeStream(
             of: [ListenAddress].self, bufferingPolicy: .bufferingNewest(1))
         let server = try HTTPServer(
-            options: configuration.http, functions: deployment.runners, health: health, pool: pool, loops: loops,
+            options: http, guards: guards, functions: deployment.runners, health: health, pool: pool, loops: loops,
             observe: options.observe, logger: logger
         ) { addresses in
-            for address in addresses where !isPrivate { LogOutput.announce("listening on \(address.url)") }
+            for address in addresses where !isPrivate {
+                LogOutput.announce("listening on \(address.url(isSecure: http.tls != nil))")
+            }
             announce.yield(addresses)
             announce.finish()
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: deployment)]
         if !isPrivate {
-            let bindings = stores.bindings(queues: queues, configuration)
+            let bindings = stores.bindings(queues: queues, tickets: tickets, configuration)
             services.append(.init(service: ReconcilerService(bindings, logger: logger)))
         }
         let admin = try makeAdmin({ deployment.runners }, pool: pool, loops: loops)
         if let admin { services.append(.init(service: admin.server)) }
+        services += guardServices.map { .init(service: $0) }
+        if let tls = http.tls {
+            services.append(.init(service: CertificateReloader(certificates: tls, logger: logger)))
+        }
         services.append(.init(service: server))
         if let companion {
             let (localS3, configuration, dataFolder) = (localS3, configuration, options.dataFolder)
@@ -103,18 +112,21 @@ struct Core: Service {
 
     /// Gives what makes functions callable, for the configuration that holds.
     private func setups(
-        _ stores: Stores, _ queues: Queues, pool: HandlerPool, loops: LoopExecutors
+        _ stores: Stores, _ queues: Queues, _ tickets: TicketBox, pool: HandlerPool, loops: LoopExecutors
     ) -> LiveHost.MakeSetup {
         let (logger, options, lockLoop) = (logger, options, stores.queueGroup.next())
         return { configuration in
             let services = InvocationServices(
-                logger: logger, bindings: stores.bindings(queues: queues, configuration), pool: pool, loops: loops,
+                logger: logger, bindings: stores.bindings(queues: queues, tickets: tickets, configuration), pool: pool, loops: loops,
                 observe: options.observe)
             let triggers = TriggerFactory(
                 settings: configuration.queue, client: stores.queueRedis, lockLoop: lockLoop,
                 grace: configuration.http.drainTimeout, logger: logger)
             return Deployment.Setup(services: services, decorate: options.decorate) { runner in
-                options.isPrivate ? nil : try triggers.make(runner)
+                if let problem = configuration.limits.problem(of: runner.function.name, runner.function.manifest) {
+                    throw CommandFailure(problem)
+                }
+                return options.isPrivate ? nil : try triggers.make(runner)
             }
         }
     }
@@ -148,9 +160,9 @@ private struct CompanionService: Service {
 
 extension ListenAddress {
     /// The form in which a person opens it.
-    var url: String {
+    func url(isSecure: Bool = false) -> String {
         switch self {
-        case .tcp: "http://\(self)"
+        case .tcp: "\(isSecure ? "https" : "http")://\(self)"
         case .unix, .inherited: description
         }
     }

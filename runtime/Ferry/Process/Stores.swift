@@ -16,10 +16,12 @@ struct Stores: Sendable {
     let objects: S3ObjectStore
 
     /// What handlers get of them.
-    func bindings(queues: Queues, _ configuration: Configuration) -> Bindings {
+    func bindings(queues: Queues, tickets: TicketBox, _ configuration: Configuration) -> Bindings {
         var settings = Settings()
         settings[DownloadsConfiguration.self] = configuration.downloads
-        return Bindings(keyValue: redis, objects: objects, history: history, queues: queues, settings: settings)
+        return Bindings(
+            keyValue: redis, objects: objects, history: history, queues: queues, tickets: tickets,
+            settings: settings)
     }
 
     /// What `/health` asks.

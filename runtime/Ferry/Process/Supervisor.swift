@@ -10,8 +10,8 @@ import ServiceLifecycle
 
 /// Owns the ports and has each function run in processes of its own (`ferry serve --isolate`).
 ///
-/// It opens the stores for `/health` only; the functions' processes open their own. At shutdown HTTP drains first, then
-/// the processes end, and then the stores go.
+/// It opens the stores for `/health`, the budgets and the reconciler; the functions' processes open their own. At shutdown
+/// HTTP drains first, then the processes end, and then the stores go.
 struct Supervisor: Service {
     /// The stores, the admin listener and the options are those of a host in one process.
     let core: Core
@@ -37,6 +37,14 @@ struct Supervisor: Service {
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(core.group)
         let manifests = Dictionary(built.functions.map { ($0.name, $0.manifest) }) { first, _ in first }
+        if let problem = built.functions.lazy.compactMap({
+            configuration.limits.problem(of: $0.name, $0.manifest)
+        }).first {
+            throw CommandFailure(problem)
+        }
+        let tickets = try core.makeTickets()
+        let (guards, guardServices) = try core.makeGuards(stores, tickets, &cleanup)
+        let http = try core.makeHTTPOptions()
         let queues = try QueueSupervisor(
             manifests, settings: configuration.queue, client: stores.queueRedis, loop: stores.queueGroup.next(),
             logger: logger)
@@ -47,10 +55,10 @@ struct Supervisor: Service {
         let runners = isolated.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
 
         let server = try HTTPServer(
-            options: configuration.http, functions: runners, health: stores.health, pool: pool, loops: loops,
+            options: http, guards: guards, functions: runners, health: stores.health, pool: pool, loops: loops,
             logger: logger
         ) { addresses in
-            for address in addresses { LogOutput.announce("listening on \(address.url)") }
+            for address in addresses { LogOutput.announce("listening on \(address.url(isSecure: http.tls != nil))") }
         }
         // Ends after the processes: what the last ones leave is given back.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
@@ -58,6 +66,14 @@ struct Supervisor: Service {
         ]
         if let admin = try core.makeAdmin({ runners }, pool: pool, loops: loops, processes: isolated) {
             services.append(.init(service: admin.server))
+        }
+        let bindings = stores.bindings(
+            queues: Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: manifests),
+            tickets: tickets, configuration)
+        services.append(.init(service: ReconcilerService(bindings, logger: logger)))
+        services += guardServices.map { .init(service: $0) }
+        if let tls = http.tls {
+            services.append(.init(service: CertificateReloader(certificates: tls, logger: logger)))
         }
         services.append(.init(service: server))
         var quiet = logger

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// What callers of the admin listener must know.
 public struct AdminToken: Sendable {
     private let bytes: [UInt8]
@@ -14,16 +12,7 @@ public struct AdminToken: Sendable {
     /// - Throws: ``LoaderError`` when the file can be neither read nor made, or when others may read it.
     public init(dataFolder: String) throws {
         let path = AdminToken.path(in: dataFolder)
-        if !FileSystem.isFile(path) { try AdminToken.make(path) }
-        var information = stat()
-        guard stat(path, &information) == 0, information.st_mode & 0o077 == 0 else {
-            throw LoaderError(.system, "\(path) must be for its owner only; set its mode to 0600, or delete it")
-        }
-        let text = String(decoding: try FileSystem.read(path, limit: 4096), as: UTF8.self)
-        let token = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
-        guard token.utf8.count >= AdminToken.minimumLength else {
-            throw LoaderError(.system, "\(path) holds no token; delete it, and the next start makes one")
-        }
+        let token = try SecretFile.read(path, minimumLength: AdminToken.minimumLength)
         self.init(Secret(token))
     }
 
@@ -40,25 +29,5 @@ public struct AdminToken: Sendable {
         var difference = UInt8(given.count == bytes.count ? 0 : 1)
         for index in bytes.indices { difference |= bytes[index] ^ (index < given.count ? given[index] : 0) }
         return difference == 0
-    }
-
-    private static func make(_ path: String) throws(LoaderError) {
-        let token = (0..<4).map { _ in
-            let part = String(UInt64.random(in: 0 ... .max), radix: 16)
-            return String(repeating: "0", count: 16 - part.count) + part
-        }.joined()
-        let temporary = "\(path).\(getpid()).tmp"
-        let line = Array((token + "\n").utf8)
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("made", path) }
-        defer { unlink(temporary) }
-        let written = write(descriptor, line, line.count)
-        guard close(descriptor) == 0, written == line.count else { throw failure("written", path) }
-        // Of several hosts that start at once, one makes it and the others read that.
-        guard link(temporary, path) == 0 || errno == EEXIST else { throw failure("made", path) }
-    }
-
-    private static func failure(_ what: String, _ path: String) -> LoaderError {
-        LoaderError(.system, "\(path) cannot be \(what): \(String(cString: strerror(errno)))")
     }
 }

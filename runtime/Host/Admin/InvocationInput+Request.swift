@@ -47,7 +47,7 @@ extension InvocationInput {
         let request = Request(
             method: HTTPRequest.Method(rawValue: method) ?? .get, path: path,
             query: reader.string(root, "query") ?? "", headers: headers, body: body, parameters: parameters,
-            id: requestID)
+            id: requestID, user: .local)
         return (request, root)
     }
 

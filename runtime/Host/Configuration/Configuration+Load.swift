@@ -41,6 +41,7 @@ extension Configuration {
                 FileProblem(file: "environment variable \(variable.name)", reason: $0.reason)
             }
         }
+        if let problem = configuration.identityProblem { problems.append(FileProblem(file: path, reason: problem)) }
         guard problems.isEmpty else { throw Invalid(problems: problems) }
         return configuration
     }
@@ -55,6 +56,7 @@ extension Configuration {
     private mutating func apply(_ json: PositionedJSON, with reader: inout StrictReader) {
         let keys = [
             "http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin", "record", "isolation",
+            "identity", "limits",
         ]
         guard let root = reader.object(json, keys: keys) else { return }
         applyHTTP(root, with: &reader)
@@ -68,13 +70,15 @@ extension Configuration {
         applyAdmin(root, with: &reader)
         applyRecord(root, with: &reader)
         applyIsolation(root, with: &reader)
+        applyIdentity(root, with: &reader)
+        applyLimits(root, with: &reader)
     }
 
     private mutating func applyHTTP(_ root: StrictReader.Object, with reader: inout StrictReader) {
         let keys = [
             "listen", "loops", "backlog", "maxConnections", "maxHeaderBytes", "maxHeaderFields", "headTimeout",
             "bodyTimeout", "bodyPauseTimeout", "idleTimeout", "writePauseTimeout", "drainTimeout", "heartbeat",
-            "reconnectDelay", "pingInterval", "trustedProxies", "accessLog",
+            "reconnectDelay", "pingInterval", "trustedProxies", "accessLog", "tls",
         ]
         guard let section = reader.object(root, "http", keys: keys) else { return }
         let addresses = reader.value(section, "listen", "an array of addresses such as \"127.0.0.1:3000\"") { json in
@@ -103,6 +107,13 @@ extension Configuration {
             return texts?.count == json.elements?.count ? texts.flatMap { TrustedProxies($0) } : nil
         }
         set(&http.trustedProxies, proxies)
+        if let files = reader.object(section, "tls", keys: ["certificate", "key"]) {
+            let (certificate, key) = (reader.string(files, "certificate"), reader.string(files, "key"))
+            for name in ["certificate", "key"] where files.json[name] == nil {
+                reader.report(files.json, files.path(of: name), "is required")
+            }
+            if let certificate, let key { tls = TLS(certificate: certificate, key: key) }
+        }
         if let isLogged = reader.bool(section, "accessLog") { http.accessLogLevel = isLogged ? .info : nil }
     }
 

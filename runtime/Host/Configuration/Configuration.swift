@@ -123,8 +123,22 @@ public struct Configuration: Sendable {
         public var token: Secret?
     }
 
+    /// The files of the server's certificate.
+    public struct TLS: Sendable, Hashable {
+        /// The chain's path.
+        public let certificate: String
+        /// The private key's path.
+        public let key: String
+    }
+
     /// The admin listener.
     public var admin = Admin()
+    /// How the host finds out who calls.
+    public var identity = IdentityOptions()
+    /// How much callers may do.
+    public var limits = LimitsOptions()
+    /// The server's certificate; `nil` for plain HTTP.
+    public var tls: TLS?
     /// The HTTP server.
     public var http = HTTPServerOptions()
     /// The event loops; as many as the machine has cores when `nil`.

@@ -65,6 +65,9 @@ public struct ConfigurationChange: Sendable {
         Key("log.format", .restart, \.log.format),
         Key("downloads", .functions, \.downloads),
         Key("admin", .restart, \.admin),
+        Key("identity", .restart, \.identity),
+        Key("limits", .restart, \.limits),
+        Key("http.tls", .restart, \.tls),
     ]
 
     /// Compares.

@@ -44,6 +44,16 @@ public struct FunctionManifest: Sendable, Hashable {
         case loop
     }
 
+    /// Who may call a function.
+    public enum Access: String, Sendable, Hashable, CaseIterable {
+        /// Everybody.
+        case anonymous
+        /// Users who are known.
+        case user
+        /// Admins.
+        case admin
+    }
+
     /// How a socket's messages are compressed (RFC 7692) with clients that offer it.
     public enum Compression: String, Sendable, Hashable, CaseIterable {
         /// Not at all.
@@ -94,6 +104,10 @@ public struct FunctionManifest: Sendable, Hashable {
     public var maxMessageBytes: Int
     /// How a socket's messages are compressed.
     public var compression: Compression
+    /// Who may call (`auth`); for requests, event streams and sockets.
+    public var access: Access
+    /// The names of the budgets that a call takes from, in the configuration's `limits.budgets`.
+    public var rateLimit: [String]
     /// How jobs and ticks are tried again; for `process` and scheduled functions. Ticks are not unless the manifest says so.
     public var retry: Retry
 
@@ -101,7 +115,7 @@ public struct FunctionManifest: Sendable, Hashable {
     public init(
         trigger: Trigger, handler: String? = nil, timeout: Duration? = nil, concurrency: Int? = nil,
         queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int? = nil, maxMessageBytes: Int = 1 << 20,
-        compression: Compression = .message, retry: Retry? = nil
+        compression: Compression = .message, access: Access = .anonymous, rateLimit: [String] = [], retry: Retry? = nil
     ) {
         let isSchedule = if case .schedule = trigger { true } else { false }
         let isLasting: Bool
@@ -121,6 +135,8 @@ public struct FunctionManifest: Sendable, Hashable {
         self.maxBodyBytes = maxBodyBytes ?? (isLasting ? 0 : 1 << 20)
         self.maxMessageBytes = maxMessageBytes
         self.compression = compression
+        self.access = access
+        self.rateLimit = rateLimit
         self.retry = retry ?? Retry(attempts: isSchedule ? 1 : 3)
     }
 }

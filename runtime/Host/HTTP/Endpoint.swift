@@ -14,12 +14,29 @@ final class Endpoint: Sendable {
     let target: Target
     let maxBodyBytes: Int
     let timeout: Duration
+    /// Who may call.
+    let access: FunctionManifest.Access
+    /// The budgets that a call takes from.
+    let rateLimit: [String]
+
+    /// Whether it is a function: the host's own routes are open to all.
+    var isFunction: Bool { if case .host = target { false } else { true } }
+
+    /// Whether it answers with an event stream or a socket.
+    var isLasting: Bool {
+        switch target {
+        case .stream, .webSocket: true
+        case .function, .host: false
+        }
+    }
 
     init(_ runner: FunctionRunner, _ target: Target) {
         name = runner.function.name
         self.target = target
         maxBodyBytes = runner.function.manifest.maxBodyBytes
         timeout = runner.function.manifest.timeout
+        access = runner.function.manifest.access
+        rateLimit = runner.function.manifest.rateLimit
     }
 
     init(_ route: HostRoute) {
@@ -27,6 +44,8 @@ final class Endpoint: Sendable {
         target = .host(route)
         maxBodyBytes = route.maxBodyBytes
         timeout = route.timeout
+        access = .anonymous
+        rateLimit = []
     }
 }
 

@@ -27,8 +27,15 @@ final class Exchange {
     let plan: Plan
     /// The client's address, behind trusted proxies too.
     var remoteAddress: String
-    /// Whether a trusted proxy says that its client came by https.
+    /// Whether the client came by TLS, to here or, as a trusted proxy says, to there.
     var isSecure = false
+    /// Who sends it, as far as that was told at once.
+    var sender = Identification.known(.local)
+    /// What it has taken of budgets, and what it has open.
+    var charge = RateCharge()
+    var places: [OpenPlaces.Place] = []
+    /// Whether ``deadline`` is the end of the sender's token.
+    var endsWithToken = false
     var body = ByteBuffer()
     /// When the whole body must have come.
     var bodyDeadline = NIODeadline.distantFuture

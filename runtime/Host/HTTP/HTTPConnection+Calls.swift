@@ -67,10 +67,12 @@ extension HTTPConnection {
         case .host: break
         case .function(_, let handler):
             let connection = NIOLoopBound(self, eventLoop: eventLoop)
+            let (guards, charge) = (server.guards, exchange.charge)
             let task = runner.start(
-                requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent
+                requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
+                user: request.user
             ) { context in
-                try await handler(request, context)
+                try await guards.charged(charge) { try await handler(request, context) }
             } ended: { result in
                 HTTPConnection.onLoop(of: connection) { $0.finish(result, number) }
             }
@@ -80,7 +82,7 @@ extension HTTPConnection {
             let events = EventStream(StreamSink(session))
             let task = runner.start(
                 requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
-                isLasting: true
+                user: request.user, isLasting: true
             ) { context in
                 try await handler(request, events, context)
             } ended: { result in
@@ -94,7 +96,7 @@ extension HTTPConnection {
             let upgrade = WebSocketUpgrade(WebSocketConnection(session), protocols: handshake.protocols)
             let task = runner.start(
                 requestID: request.id, deadline: deadline, loop: loop.executor, traceParent: traceParent,
-                isLasting: true
+                user: request.user, isLasting: true
             ) { context in
                 try await handler(request, upgrade, context)
             } ended: { result in

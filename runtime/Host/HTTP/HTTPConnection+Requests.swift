@@ -56,9 +56,12 @@ extension HTTPConnection {
     private func begin(_ head: RequestHead) {
         exchangeCount += 1
         let now = NIODeadline.now()
+        let (plan, sender) = identify(head, plan(head))
         let exchange = Exchange(
             number: exchangeCount, head: head, requestID: head.requestID ?? loop.requestIDs.next(), startedAt: now,
-            remoteAddress: peerAddress, plan: plan(head))
+            remoteAddress: peerAddress, plan: plan)
+        exchange.sender = sender
+        exchange.isSecure = loop.options.tls != nil && peerAddress != "unix"
         if !loop.options.trustedProxies.isEmpty { readForwarded(exchange) }
         let limit = exchange.maxBodyBytes
         exchange.bodyDeadline = now + TimeAmount(loop.options.bodyTimeout)
@@ -127,7 +130,7 @@ extension HTTPConnection {
     private func readForwarded(_ exchange: Exchange) {
         guard loop.options.trustedProxies.contains(exchange.remoteAddress) else { return }
         let fields = exchange.head.fields
-        exchange.isSecure = fields[.xForwardedProto] == "https"
+        if fields[.xForwardedProto] == "https" { exchange.isSecure = true }
         if let list = fields[.xForwardedFor], let client = loop.options.trustedProxies.client(forwardedFor: list) {
             exchange.remoteAddress = client
         }
@@ -143,13 +146,7 @@ extension HTTPConnection {
         case .call(let endpoint, let parameters):
             loop.timers.set(self, to: .now() + TimeAmount(endpoint.timeout))
             exchange.deadline = .now + endpoint.timeout
-            let head = exchange.head
-            let request = Request(
-                method: head.method == .head ? .get : head.method, path: head.path, query: head.query,
-                headers: head.fields, body: exchange.body, parameters: parameters, id: exchange.requestID,
-                remoteAddress: exchange.remoteAddress)
-            exchange.body = ByteBuffer()
-            call(endpoint, request, exchange)
+            admit(endpoint, parameters, exchange)
         }
     }
 }

@@ -51,6 +51,7 @@ extension HTTPConnection {
             loop.options.cors.add(to: &response.headers, origin: head.origin)
         }
         let isLast = closes || !head.keepsAlive || server.isDraining
+        exchange.charge.status?.add(to: &response.headers)
         var encoder = ResponseEncoder(requestID: exchange.requestID)
         encoder.connection = isLast ? .close : head.isHTTP11 ? .asDefault : .keepAlive
         encoder.isSecure = exchange.isSecure

@@ -28,6 +28,7 @@ public final class HTTPServer: Service {
     ///
     /// - Parameters:
     ///   - options: Addresses, limits and times.
+    ///   - guards: What stands before the functions; the host's own routes are open.
     ///   - functions: The functions; those without a route are passed over.
     ///   - hostRoutes: Further routes of the host's.
     ///   - health: What `/health` asks; `nil` for a server without `/health`.
@@ -38,12 +39,12 @@ public final class HTTPServer: Service {
     ///   - onListening: Told once where the server listens, with the ports that the system chose.
     /// - Throws: ``RouteConflict`` when two routes are equal.
     public init(
-        options: HTTPServerOptions = HTTPServerOptions(), functions: [FunctionRunner], hostRoutes: [HostRoute] = [],
-        health: HealthMonitor?, pool: HandlerPool, loops: LoopExecutors,
-        observe: InvocationReport.Observer? = nil, logger: Logger,
+        options: HTTPServerOptions = HTTPServerOptions(), guards: RequestGuards = RequestGuards(),
+        functions: [FunctionRunner], hostRoutes: [HostRoute] = [], health: HealthMonitor?, pool: HandlerPool,
+        loops: LoopExecutors, observe: InvocationReport.Observer? = nil, logger: Logger,
         onListening: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
     ) throws(RouteConflict) {
-        let core = ServerCore(options: options, logger: logger, observe: observe)
+        let core = ServerCore(options: options, guards: guards, logger: logger, observe: observe)
         let healthRoutes = health.map { health in
             HealthRoutes.make(health, logger: logger) {
                 if core.isDraining { return ("draining", "The process is shutting down.") }
@@ -73,6 +74,9 @@ public final class HTTPServer: Service {
     /// Has other limits and times hold from now on. Addresses and backlog are those of the start; the limits of heads
     /// hold for new connections.
     public func replace(options: HTTPServerOptions) async {
+        var options = options
+        // The listening sockets have it.
+        options.tls = core.options.tls
         core.options = options
         await install()
     }
@@ -155,6 +159,7 @@ public final class HTTPServer: Service {
         _ address: ListenAddress, _ states: [ObjectIdentifier: NIOLoopBound<LoopState>]
     ) async throws -> any Channel {
         let core = core
+        let tls = if case .tcp = address { core.options.tls } else { TLSCertificates?.none }
         var bootstrap = ServerBootstrap(group: loops.all[0].eventLoop, childGroup: loops.group)
             .serverChannelOption(.backlog, value: CInt(core.options.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -166,6 +171,7 @@ public final class HTTPServer: Service {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let state = states[ObjectIdentifier(channel.eventLoop)] else { return }
+                    if let tls { try channel.pipeline.syncOperations.addHandler(tls.makeHandler()) }
                     try channel.pipeline.syncOperations.addHandler(HTTPConnection(core, state.value))
                 }
             }

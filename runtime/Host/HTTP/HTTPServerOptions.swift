@@ -6,6 +6,8 @@ public struct HTTPServerOptions: Sendable {
     public var addresses: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 3000), .tcp(host: "::1", port: 3000)]
     /// Whether Unix sockets are for the process's own user only (mode 0600).
     public var hasPrivateSockets = false
+    /// The certificate for what listens on TCP; `nil` for plain HTTP.
+    public var tls: TLSCertificates?
     /// How many connections the kernel holds until they are accepted.
     public var backlog = 512
     /// How many connections are served at once; the next gets 503 and is closed.

@@ -5,6 +5,7 @@ internal import Synchronization
 /// What all connections of a server share.
 final class ServerCore: Sendable {
     let logger: Logger
+    let guards: RequestGuards
     /// Told of every request that a function, or nothing, answers.
     let observe: InvocationReport.Observer?
     private let current: Mutex<HTTPServerOptions>
@@ -13,8 +14,9 @@ final class ServerCore: Sendable {
     private let freedMemory = FreedMemory()
     private let emptied = Mutex<OneShot<Bool>?>(nil)
 
-    init(options: HTTPServerOptions, logger: Logger, observe: InvocationReport.Observer?) {
+    init(options: HTTPServerOptions, guards: RequestGuards, logger: Logger, observe: InvocationReport.Observer?) {
         current = Mutex(options)
+        self.guards = guards
         self.logger = logger
         self.observe = observe
     }

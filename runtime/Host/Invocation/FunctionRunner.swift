@@ -194,16 +194,18 @@ public final class FunctionRunner: Sendable {
     ///   - deadline: When the caller stops waiting; the caller keeps watch and cancels the task.
     ///   - loop: The connection's loop.
     ///   - traceParent: The trace context that came with the request.
+    ///   - user: Who calls.
     ///   - isLasting: Whether clients leave when they like, so that an end after cancellation is worth no line.
     ///   - body: Calls the handler.
     ///   - ended: Called once with the outcome, on any thread, after the slot is free again.
     /// - Returns: The handler's task.
     func start<Output: Sendable>(
         requestID: String, deadline: ContinuousClock.Instant, loop: LoopExecutor, traceParent: String?,
-        isLasting: Bool = false, _ body: @escaping @Sendable (Context) async throws -> Output,
+        user: User?, isLasting: Bool = false, _ body: @escaping @Sendable (Context) async throws -> Output,
         ended: @escaping @Sendable (Result<Output, any Error>) -> Void
     ) -> Task<Void, Never> {
-        let context = makeContext(requestID: requestID, deadline: deadline, traceParent: traceParent)
+        let context = makeContext(
+            requestID: requestID, deadline: deadline, traceParent: traceParent, user: user)
         let operation: @Sendable () async -> Void = {
             let result: Result<Output, any Error>
             do {
@@ -240,6 +242,7 @@ public final class FunctionRunner: Sendable {
 
     private func makeContext(
         requestID: String, deadline: ContinuousClock.Instant, attempt: Int = 1, traceParent: String?,
+        user: User? = .local,
         reportProgress: (@Sendable (String) async throws -> Void)? = nil
     ) -> Context {
         let logger = Logger(label: services.logger.label) { _ in
@@ -248,7 +251,7 @@ public final class FunctionRunner: Sendable {
         }
         return Context(
             logger: logger, function: function.name, requestID: requestID, deadline: deadline, attempt: attempt,
-            traceParent: traceParent, bindings: services.bindings, reportProgress: reportProgress)
+            traceParent: traceParent, user: user, bindings: services.bindings, reportProgress: reportProgress)
     }
 
     /// Logs what a call by hand failed with, where its answer does not tell all of it.

@@ -139,7 +139,7 @@ final class ChildLink: LinkOwner, @unchecked Sendable {
         }
         let task = runner.start(
             requestID: given.requestID, deadline: .now + given.remaining, loop: executor,
-            traceParent: given.traceParent, isLasting: isLasting, body
+            traceParent: given.traceParent, user: given.user, isLasting: isLasting, body
         ) { result in
             call.endAnywhere(result)
         }

@@ -17,6 +17,8 @@ struct LinkCall {
     var attempt: Int
     var remaining: Duration
     var traceParent: String?
+    /// Who calls.
+    var user: User?
     var input: Input
 
     static func write(_ input: Input, _ context: Context, stream: UInt32, into buffer: inout ByteBuffer) {
@@ -32,6 +34,7 @@ struct LinkCall {
             buffer.writeInteger(UInt32(clamping: context.attempt))
             buffer.writeDuration(context.remaining)
             buffer.writeOptionalText(context.traceParent)
+            write(context.user, into: &buffer)
             switch input {
             case .request(let request, let protocols): write(request, protocols, into: &buffer)
             case .job(let job):
@@ -48,6 +51,22 @@ struct LinkCall {
                 buffer.writeInteger(UInt32(clamping: tick.maxAttempts))
             }
         }
+    }
+
+    private static func write(_ user: User?, into buffer: inout ByteBuffer) {
+        buffer.writeOptionalText(user?.id)
+        guard let user else { return }
+        buffer.writeInteger(UInt8(user.isAdmin ? 1 : 0))
+        buffer.writeInteger(UInt8(user.expiresAt == nil ? 0 : 1))
+        if let end = user.expiresAt { buffer.writeInteger(end.milliseconds) }
+    }
+
+    private static func readUser(_ payload: inout ByteBuffer) throws(LinkViolation) -> User? {
+        guard let id = try payload.readOptionalText() else { return nil }
+        let isAdmin = try payload.readNumber(UInt8.self) != 0
+        let hasEnd = try payload.readNumber(UInt8.self) != 0
+        return User(
+            id: id, isAdmin: isAdmin, expiresAt: hasEnd ? Timestamp(milliseconds: try payload.readNumber()) : nil)
     }
 
     private static func write(_ request: Request, _ protocols: [String], into buffer: inout ByteBuffer) {
@@ -72,8 +91,9 @@ struct LinkCall {
         attempt = Int(try payload.readNumber(UInt32.self))
         remaining = try payload.readDuration()
         traceParent = try payload.readOptionalText()
+        user = try LinkCall.readUser(&payload)
         switch frame.kind {
-        case .request: input = try LinkCall.readRequest(&payload)
+        case .request: input = try LinkCall.readRequest(&payload, from: user)
         case .job:
             input = .job(
                 QueueJob(
@@ -100,13 +120,14 @@ struct LinkCall {
         try payload.readToEnd()
     }
 
-    private static func readRequest(_ payload: inout ByteBuffer) throws(LinkViolation) -> Input {
+    private static func readRequest(_ payload: inout ByteBuffer, from user: User?) throws(LinkViolation) -> Input {
         guard let method = HTTPRequest.Method(rawValue: try payload.readText()) else {
             throw LinkViolation("a request without a method")
         }
         var request = Request(method: method, path: try payload.readText(), query: try payload.readText())
         request.id = try payload.readText()
         request.remoteAddress = try payload.readText()
+        request.user = user
         request.headers = try payload.readFields()
         for _ in 0..<(try payload.readCount(ofAtLeast: 8)) {
             let name = try payload.readText()

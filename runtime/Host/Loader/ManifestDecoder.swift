@@ -14,12 +14,11 @@ public struct ManifestDecoder: Sendable {
 
     private static let keys = [
         "http", "cloudevents", "sse", "websocket", "queue", "on", "schedule", "timezone", "handler", "timeout",
-        "concurrency",
-        "queueLimit", "executor", "maxBody", "maxMessage", "compression", "retry",
+        "concurrency", "queueLimit", "executor", "maxBody", "maxMessage", "compression", "auth", "rateLimit", "retry",
     ]
     static let triggers = ["http", "cloudevents", "sse", "websocket", "queue", "schedule"]
     private static let reserved = [
-        "rateLimit", "auth", "description", "request", "responses",
+        "description", "request", "responses",
     ]
     private static let reservedReasons = Dictionary(
         uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
@@ -61,13 +60,16 @@ public struct ManifestDecoder: Sendable {
         let maxBody = reader.byteCount(root, "maxBody", in: 0...(1 << 30))
         let maxMessage = reader.byteCount(root, "maxMessage", in: 1...(64 << 20))
         let compression: FunctionManifest.Compression? = reader.choice(root, "compression")
+        let access: FunctionManifest.Access? = reader.choice(root, "auth")
+        let rateLimit = rateLimit(root, &reader)
         let retry = retry(root, &reader)
         guard let trigger else { return nil }
         checkPlaces(root, trigger, &reader)
         return FunctionManifest(
             trigger: trigger, handler: handler, timeout: timeout, concurrency: concurrency, queueLimit: queueLimit,
             executor: executor ?? .pool, maxBodyBytes: maxBody, maxMessageBytes: maxMessage ?? 1 << 20,
-            compression: compression ?? .message, retry: retry)
+            compression: compression ?? .message, access: access ?? .anonymous, rateLimit: rateLimit ?? [], retry: retry
+        )
     }
 
     /// Reports the keys that have no meaning with this trigger.
@@ -80,6 +82,12 @@ public struct ManifestDecoder: Sendable {
         if case .webSocket = trigger {
         } else {
             misplaced(root, ["maxMessage", "compression"], "has a meaning only with \"websocket\"", &reader)
+        }
+        switch trigger {
+        case .http, .cloudEvents, .sse, .webSocket: break
+        case .queue, .schedule:
+            misplaced(
+                root, ["auth", "rateLimit"], "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\"", &reader)
         }
         switch trigger {
         case .http, .cloudEvents, .sse, .webSocket:
@@ -199,6 +207,18 @@ public struct ManifestDecoder: Sendable {
             guard let name = json.string, !name.isEmpty else { return nil }
             let parts = name.split(separator: ".", omittingEmptySubsequences: false)
             return parts.allSatisfy(SwiftTokens.isIdentifier) ? name : nil
+        }
+    }
+
+    /// The name of a budget, or several. Whether there are such budgets shows when the host starts.
+    private func rateLimit(_ root: StrictReader.Object, _ reader: inout StrictReader) -> [String]? {
+        reader.value(root, "rateLimit", "the name of a budget, such as \"writes\", or an array of different ones") {
+            json in
+            let names = json.string.map { [$0] } ?? json.elements?.compactMap(\.string)
+            guard let names, names.count == json.elements?.count ?? 1, !names.contains(""),
+                Set(names).count == names.count
+            else { return nil }
+            return names
         }
     }
 

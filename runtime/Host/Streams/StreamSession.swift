@@ -182,6 +182,7 @@ final class StreamSession: SendingUser {
     private func encodeHead() -> ByteBuffer {
         var response = Response(.ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-cache"])
         if let name = HTTPField.Name("x-accel-buffering") { response.headers[name] = "no" }
+        exchange.charge.status?.add(to: &response.headers)
         if options.cors.origins != .none { options.cors.add(to: &response.headers, origin: exchange.head.origin) }
         var encoder = ResponseEncoder(requestID: exchange.requestID)
         encoder.framing = isChunked ? .chunked : .untilClose

@@ -55,7 +55,11 @@ extension WebSocketSession {
         } else if state == .closing {
             if now >= waitsUntil { endClosing(now) }
         } else if now >= endsAt {
-            close(.goingAway)
+            if exchange.endsWithToken {
+                close(.unauthorized, reason: "The token has expired.")
+            } else {
+                close(.goingAway)
+            }
             exchange.stop()
         } else if now >= waitsUntil {
             // An answer that the client takes slowly is one too.

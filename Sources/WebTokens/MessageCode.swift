@@ -1,0 +1,36 @@
+internal import COpenSSL
+
+/// HMAC-SHA-256 (RFC 2104) with one key.
+public struct MessageCode: Sendable {
+    /// The fewest bytes of a key: those of the digest (RFC 7518 section 3.2).
+    public static let minimumKeyBytes = 32
+
+    private let key: [UInt8]
+
+    /// Takes a key.
+    ///
+    /// - Throws: ``TokenError`` with code `badKey` when it has less than ``minimumKeyBytes`` bytes.
+    public init(key: [UInt8]) throws(TokenError) {
+        guard key.count >= MessageCode.minimumKeyBytes else {
+            throw TokenError(.badKey, "A secret must have \(MessageCode.minimumKeyBytes) bytes or more.")
+        }
+        self.key = key
+    }
+
+    /// The code of a message, 32 bytes.
+    public func code(for message: [UInt8]) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 32) { output, count in
+            var length: UInt32 = 0
+            let code = HMAC(
+                EVP_sha256(), key, CInt(key.count), message, message.count, output.baseAddress, &length)
+            precondition(code != nil && length == 32, "HMAC")
+            count = 32
+        }
+    }
+
+    /// Whether this is the code of a message; takes as long whatever differs.
+    public func verify(_ code: [UInt8], of message: [UInt8]) -> Bool {
+        let expected = self.code(for: message)
+        return code.count == expected.count && CRYPTO_memcmp(code, expected, expected.count) == 0
+    }
+}

@@ -1,0 +1,128 @@
+"""Budgets: exact over several processes, told in the answers, given back for what came to nothing."""
+
+import concurrent.futures
+import http.client
+import time
+
+import jwt
+import pytest
+
+from conftest import SOAK
+from identities import bearer
+from support import wait_until
+
+SECRET = "a secret of a test that is long enough"
+IDENTITY = {"mode": "jwt", "jwt": {"secret": SECRET}}
+BODY = {"file_ids": [10_001]}
+
+
+def caller(sub):
+    return bearer(jwt.encode({"sub": sub, "exp": time.time() + 600}, SECRET, "HS256"))
+
+
+def initiate(host, headers, body=BODY):
+    return host.client.post("/v1/download/initiate", body, headers=headers)
+
+
+def test_at_a_limit_of_10_exactly_10_of_many_get_through_two_processes(make_host):
+    budgets = {"writes": {"count": 1_000_000}}
+    hosts = [make_host(config={"identity": IDENTITY, "limits": {"budgets": budgets}}) for _ in range(2)]
+    count = 1000 if SOAK else 100
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda index: initiate(hosts[index % 2], caller("alice")), range(count)))
+    accepted = [answer for answer in answers if answer.status == 202]
+    assert len(accepted) == 10
+    assert sorted(int(answer.headers["ratelimit-remaining"]) for answer in accepted) == list(range(10))
+    for answer in answers:
+        assert answer.headers["ratelimit-limit"] == "10"
+        if answer.status != 202:
+            assert (answer.status, answer.json()["code"]) == (429, "rate_limited")
+            assert 3500 < int(answer.headers["retry-after"]) <= 3600
+            assert answer.headers["ratelimit-remaining"] == "0"
+            assert answer.headers["ratelimit-reset"] == answer.headers["retry-after"]
+    # It is alice's budget alone.
+    assert initiate(hosts[0], caller("bob")).status == 202
+
+
+def test_what_is_refused_as_wrong_takes_nothing_of_a_users_budget(make_host):
+    host = make_host(config={"identity": IDENTITY})
+    for _ in range(12):
+        assert initiate(host, caller("alice"), {"file_ids": []}).status == 400
+    statuses = [initiate(host, caller("alice")).status for _ in range(11)]
+    assert statuses == [202] * 10 + [429]
+    # Of the address it does: 12 and 10 of its 100 a minute; what was turned away took nothing.
+    answer = host.client.post("/v1/download/check", {"file_id": 10_001}, headers=caller("bob"))
+    assert answer.headers["ratelimit-limit"] == "100"
+    assert int(answer.headers["ratelimit-remaining"]) == 100 - 23
+
+
+def test_a_window_ends(make_host):
+    budgets = {"reads": {"count": 3, "window": "1s"}}
+    host = make_host(config={"identity": IDENTITY, "limits": {"budgets": budgets}})
+
+    def read():
+        return host.client.get("/v1/download/job/00000000-0000-4000-8000-000000000000", headers=caller("alice"))
+
+    assert [read().status for _ in range(4)] == [404, 404, 404, 429]
+    assert read().headers["retry-after"] == "1"
+    wait_until(lambda: read().status == 404, 10)
+
+
+def test_so_many_streams_of_an_address_are_open_at_once(make_host):
+    budgets = {"streams": {"count": 2}}
+    host = make_host(config={"identity": IDENTITY, "limits": {"budgets": budgets}})
+    job = initiate(host, caller("alice"), {"file_ids": list(range(10_000, 11_000))}).json()["jobId"]
+
+    def open_socket():
+        connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=30)
+        connection.request("GET", f"/v1/download/subscribe/{job}", headers={
+            **caller("alice"), "connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+            "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        })
+        return connection, connection.getresponse().status
+
+    # A socket stays until its client has answered the close frame, however soon its job ends.
+    opened = [open_socket() for _ in range(3)]
+    assert [status for _, status in opened] == [101, 101, 429]
+    for connection, _ in opened:
+        connection.close()
+
+    def is_free():
+        connection, status = open_socket()
+        connection.close()
+        return status == 101
+
+    wait_until(is_free, 20)
+
+
+def test_without_identities_nothing_is_limited_unless_asked_for(make_host):
+    host = make_host()
+    answers = [initiate(host, {}) for _ in range(12)]
+    assert {answer.status for answer in answers} == {202}
+    assert answers[0].headers["ratelimit-limit"] is None
+    limited = make_host(config={"limits": {"enabled": True, "budgets": {"writes": {"count": 2}}}})
+    assert [initiate(limited, {}).status for _ in range(3)] == [202, 202, 429]
+
+
+def test_a_budget_that_the_configuration_lacks_is_refused_at_the_start(make_host, tmp_path):
+    folder = tmp_path / "functions" / "hello"
+    folder.mkdir(parents=True)
+    (folder / "function.json").write_text('{"http": "GET /hello", "rateLimit": "sums"}')
+    (folder / "Hello.swift").write_text(
+        "import FunctionKit\n\nstruct Hello: HTTPFunction {\n"
+        "    func handle(_ request: Request, _ context: Context) async throws -> Response { .text(\"\") }\n}\n"
+    )
+    host = make_host(functions=tmp_path / "functions", wait=False)
+    assert host.process.wait(120) != 0
+    assert 'hello: rateLimit names the budget "sums", which limits.budgets lacks' in host.text()
+
+
+@pytest.mark.parametrize("origin", ["https://app.example"])
+def test_a_preflight_is_never_limited(make_host, origin):
+    config = {"limits": {"enabled": True, "budgets": {"writes": {"count": 1}}}, "cors": {"origins": [origin]}}
+    host = make_host(config=config)
+    headers = {"origin": origin, "access-control-request-method": "POST"}
+    for _ in range(5):
+        assert host.client.request("OPTIONS", "/v1/download/check", headers=headers).status == 204
+    answer = host.client.post("/v1/download/check", {"file_id": 10_001}, headers={"origin": origin})
+    assert answer.status == 200 and "RateLimit-Remaining" in answer.headers["access-control-expose-headers"]
