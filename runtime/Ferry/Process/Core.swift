@@ -117,7 +117,8 @@ struct Core: Service {
         let (logger, options, lockLoop) = (logger, options, stores.queueGroup.next())
         return { configuration in
             let services = InvocationServices(
-                logger: logger, bindings: stores.bindings(queues: queues, tickets: tickets, configuration), pool: pool, loops: loops,
+                logger: logger, bindings: stores.bindings(queues: queues, tickets: tickets, configuration), pool: pool,
+                loops: loops,
                 observe: options.observe)
             let triggers = TriggerFactory(
                 settings: configuration.queue, client: stores.queueRedis, lockLoop: lockLoop,
