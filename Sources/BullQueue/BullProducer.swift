@@ -157,15 +157,26 @@ public final class BullProducer: JobQueue, Sendable {
         return result
     }
 
-    /// Tells how a job stands; see `JobQueue`.
+    /// Tells how jobs stand; see `JobQueue`.
     ///
     /// - Throws: ``BullError`` with code `.redis`.
-    public func find(_ id: String) async throws -> QueuedJob? {
+    public func find(_ ids: [String]) async throws -> [QueuedJob?] {
+        guard !ids.isEmpty else { return [] }
         let replies = try await run([
-            .evaluate(BullScripts.findJob, keys: [keys.base], arguments: [.string(id)])
+            .evaluate(BullScripts.findJobs, keys: [keys.base], arguments: ids.map { .string($0) })
         ])
-        guard let job = replies.first?.array else { return nil }
-        guard job.count >= 2, let state = job[0].string.flatMap(QueuedJob.State.init), let data = job[1].string else {
+        guard let found = replies.first?.array, found.count == ids.count else {
+            throw BullError(.redis, "an unexpected reply about jobs")
+        }
+        return try found.map(Self.queued)
+    }
+
+    private static func queued(_ reply: RESPValue) throws(BullError) -> QueuedJob? {
+        guard let job = reply.array, job.isEmpty || job.count >= 2 else {
+            throw BullError(.redis, "an unexpected reply about a job")
+        }
+        guard !job.isEmpty else { return nil }
+        guard let state = job[0].string.flatMap(QueuedJob.State.init), let data = job[1].string else {
             throw BullError(.redis, "an unexpected reply about a job")
         }
         guard job.count == 5, let text = job[3].string, let time = job[4].string.flatMap(Double.init),

@@ -18,7 +18,7 @@ enum BullScripts {
     static let updateProgress = joined("updateProgress", PackageResources.updateProgress_lua)
     static let readEvents = joined("readEvents", PackageResources.readEvents_lua)
     static let requeueJob = joined("requeueJob", PackageResources.requeueJob_lua)
-    static let findJob = joined("findJob", PackageResources.findJob_lua)
+    static let findJobs = joined("findJobs", PackageResources.findJobs_lua)
     static let withdrawJob = joined("withdrawJob", PackageResources.withdrawJob_lua)
     static let removeJobs = joined("removeJobs", PackageResources.removeJobs_lua)
     static let pauseQueue = joined("pauseQueue", PackageResources.pauseQueue_lua)

@@ -75,6 +75,32 @@ import Testing
         }
     }
 
+    @Test func `many jobs are found in one step, in their order`() async throws {
+        try await with { bench in
+            for id in ["w", "a", "c", "f", "s"] { try await bench.add(JobOptions(id: id)) }
+            try await bench.add(JobOptions(id: "d", delay: .seconds(60)))
+            try await bench.add(JobOptions(id: "p", priority: 3))
+            _ = try await bench.send("LREM", bench.base + "wait", "1", "s")
+            _ = try await bench.send("LMOVE", bench.base + "wait", bench.base + "paused", "LEFT", "LEFT")
+            _ = try await bench.send("LREM", bench.base + "wait", "1", "a")
+            _ = try await bench.send("LPUSH", bench.base + "active", "a")
+            _ = try await bench.send("ZADD", bench.base + "completed", "5", "c")
+            _ = try await bench.send("ZADD", bench.base + "failed", "6", "f")
+            let found = try await bench.producer.find(["w", "none", "s", "a", "c", "f", "d", "p", "w"])
+            #expect(
+                found.map { $0?.state } == [
+                    .waiting, nil, .stray, .active, .ended, .ended, .waiting, .waiting, .waiting,
+                ])
+            #expect(found[4]?.ending?.isFailed == false && found[5]?.ending?.isFailed == true)
+            #expect(try await bench.producer.find([String]()) == [])
+            // Too many to look through: taken for granted.
+            let many = (0..<5_001).map { "x\($0)" }
+            _ = try await bench.fixture.client.send(["RPUSH", bench.base + "wait"] + many)
+            #expect(try await bench.producer.find("s")?.state == .waiting)
+            #expect(try await bench.requeue("s") == .added)
+        }
+    }
+
     @Test func `an unknown job is added`() async throws {
         try await with { bench in
             #expect(try await bench.producer.find("a") == nil)

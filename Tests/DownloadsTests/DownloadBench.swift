@@ -22,7 +22,7 @@ struct DownloadBench: Sendable {
     var store: JobStore { JobStore(keyValue, retention: settings.recordRetention) }
 
     func context(
-        attempt: Int = 1, timeLimit: Duration = .seconds(60), reports: Reports? = nil
+        attempt: Int = 1, timeLimit: Duration = .seconds(60), user: User? = nil, reports: Reports? = nil
     ) -> Context {
         var sections = Settings()
         sections[DownloadsConfiguration.self] = settings
@@ -30,6 +30,7 @@ struct DownloadBench: Sendable {
         logger.logLevel = .critical
         return Context(
             logger: logger, function: "test", requestID: "request-1", deadline: .now + timeLimit, attempt: attempt,
+            user: user,
             bindings: Bindings(
                 keyValue: keyValue, objects: objects, history: history, queues: queue, settings: sections),
             reportProgress: reports.map { reports in { @Sendable json in reports.all.withLock { $0.append(json) } } })
@@ -48,6 +49,12 @@ struct DownloadBench: Sendable {
         QueueJob(
             id: record.id.description, name: "download", queue: DownloadTask.queue,
             payload: DownloadTask(record, requestID: "r"), attempt: attempt, maxAttempts: maxAttempts, addedAt: .now)
+    }
+
+    /// Redis is away, or is back.
+    func setRedis(away isAway: Bool) {
+        keyValue.fails.withLock { $0 = { _ in isAway } }
+        queue.isAway.withLock { $0 = isAway }
     }
 
     func record(_ id: JobID) async throws -> JobRecord { try #require(try await store.load(id)) }

@@ -32,6 +32,18 @@ import Testing
         }
     }
 
+    @Test func `keys of different users never meet`() async throws {
+        try await DownloadBench.with { bench in
+            var answers: Set<ByteBuffer> = []
+            for user in [nil, .local, User(id: "ann"), User(id: "bob"), User(id: "ann", isAdmin: true)] {
+                let request = try post(#"{"file_ids":[70000]}"#, ["k"])
+                answers.insert(try await Initiate().handle(request, bench.context(user: user)).body)
+            }
+            // Nobody and the local user share theirs, and a user who is an admin meanwhile is the same user.
+            #expect(answers.count == 3)
+        }
+    }
+
     @Test(arguments: [
         #"{"file_ids":[70001,70000]}"#, #"{"file_ids":[70000]}"#, #"{"file_ids":[70000,70001],"on_missing":"fail"}"#,
         #"{"file_ids":[70000,70001],"on_missing":"skip"}"#, #"{"file_ids":[70000,70001],"archive_name":"b"}"#,

@@ -181,6 +181,76 @@ import Testing
         }
     }
 
+    @Test func `while Redis is away a job is cancelled in the history, and the record is told later`() async throws {
+        try await DownloadBench.with { bench in
+            let job = try await bench.accept([70_000])
+            let other = try await bench.accept([70_000])
+            #expect(try await Reconciler(bench.context()).look(as: "a")?.isEmpty == true)
+            bench.setRedis(away: true)
+            #expect(try await JobCancellation(bench.context()).cancel(job.id) == .cancelled)
+            #expect(try await bench.context().downloadJob(job.id).status == .cancelled)
+            #expect(await httpError { try await JobCancellation(bench.context()).cancel(job.id) }?.status == .conflict)
+            await #expect(throws: StoreIsAway.self) { try await Reconciler(bench.context()).look(as: "a") }
+            bench.setRedis(away: false)
+            #expect(try await bench.record(job.id).status == .queued)
+            let seen = try await messages(bench, job.id) {
+                let first = try await Reconciler(bench.context()).look(as: "a")
+                let second = try await Reconciler(bench.context()).look(as: "a")
+                #expect(first?.toldJobs == 1 && second?.isEmpty == true)
+            }
+            #expect(seen == ["cancelled"])
+            #expect(try await bench.record(job.id).status == .cancelled)
+            #expect(try await bench.record(other.id).status == .queued)
+        }
+    }
+
+    @Test func `while Redis is away an archive is given up, and the record is told later`() async throws {
+        try await DownloadBench.with { bench in
+            bench.objects.add(70_000)
+            let job = try await bench.accept([70_000])
+            _ = try await DownloadWorker(bench.context()).work(bench.job(job))
+            #expect(try await Reconciler(bench.context()).look(as: "a")?.isEmpty == true)
+            bench.setRedis(away: true)
+            #expect(try await JobCancellation(bench.context()).cancel(job.id) == .expired)
+            #expect(bench.objects.inner.archives.isEmpty)
+            bench.setRedis(away: false)
+            #expect(try await Reconciler(bench.context()).look(as: "a")?.toldJobs == 1)
+            #expect(try await bench.record(job.id).status == .expired)
+        }
+    }
+
+    @Test func `a cancellation wins over a failure that the history has missed`() async throws {
+        try await DownloadBench.with { bench in
+            let job = try await bench.accept([70_000])
+            bench.history.fails.withLock { $0 = ["failed"] }
+            await #expect(throws: (any Error).self) {
+                try await DownloadWorker(bench.context(attempt: 3)).work(bench.job(job, attempt: 3))
+            }
+            try #require(try await bench.record(job.id).status == .failed)
+            bench.setRedis(away: true)
+            #expect(try await JobCancellation(bench.context()).cancel(job.id) == .cancelled)
+            bench.setRedis(away: false)
+            #expect(try await Reconciler(bench.context()).look(as: "a")?.toldJobs == 1)
+            #expect(try await bench.record(job.id).status == .cancelled)
+        }
+    }
+
+    @Test func `a worker stops also while Redis is away`() async throws {
+        try await DownloadBench.with { bench in
+            bench.objects.add(70_000)
+            bench.objects.inner.fail("downloads/70000.zip", .slow(.seconds(30)))
+            let job = try await bench.accept([70_000])
+            let work = Task { try await DownloadWorker(bench.context()).work(bench.job(job)) }
+            try await eventually { bench.objects.inner.state.withLock { !$0.reads.isEmpty } }
+            bench.setRedis(away: true)
+            let began = ContinuousClock.now
+            #expect(try await JobCancellation(bench.context()).cancel(job.id) == .cancelled)
+            #expect(try await work.value == DownloadOutcome(status: .cancelled, round: 1))
+            #expect(ContinuousClock.now - began < Self.patience)
+            #expect(bench.objects.inner.archives.isEmpty)
+        }
+    }
+
     @Test(arguments: [true, false])
     func `a cancellation that meets the end of the work leaves one truth`(_ cancelsFirst: Bool) async throws {
         try await DownloadBench.with { bench in

@@ -8,9 +8,10 @@ import Testing
 
 /// The list of an owner's jobs.
 @Suite struct JobListTests {
-    private func list(_ bench: DownloadBench, _ query: String = "") async throws -> [String: Any] {
+    private func list(_ bench: DownloadBench, _ query: String = "", as user: User? = nil) async throws -> [String: Any]
+    {
         let request = Request(method: .get, path: "/v1/download/jobs", query: query)
-        return try object(try await Jobs().handle(request, bench.context()))
+        return try object(try await Jobs().handle(request, bench.context(user: user)))
     }
 
     private func ids(_ page: [String: Any]) throws -> [String] {
@@ -76,6 +77,18 @@ import Testing
             _ = try await bench.history.update(job.id.description, round: 1, from: ["ready"], change: past)
             #expect(try ids(try await list(bench, "status=ready")).isEmpty)
             #expect(try ids(try await list(bench, "status=expired")).count == 1)
+        }
+    }
+
+    @Test func `everybody sees the jobs of their own`() async throws {
+        try await DownloadBench.with { bench in
+            let nobodys = try await add(bench, at: .now)
+            let anns = try await add(bench, at: .now, owner: "ann")
+            _ = try await add(bench, at: .now, owner: "bob")
+            #expect(try ids(try await list(bench, as: User(id: "ann"))) == [anns])
+            #expect(try ids(try await list(bench, as: User(id: "root", isAdmin: true))) == [])
+            #expect(try ids(try await list(bench, as: .local)) == [nobodys])
+            #expect(try ids(try await list(bench)) == [nobodys])
         }
     }
 

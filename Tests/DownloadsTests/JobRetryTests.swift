@@ -213,14 +213,33 @@ import Testing
         }
     }
 
-    @Test func `nothing is changed while the queue or the history is away`() async throws {
+    @Test func `while Redis is away a round begins in the history and is queued later`() async throws {
+        try await DownloadBench.with { bench in
+            bench.objects.add(70_000)
+            let job = try await bench.accept([70_000])
+            try await end(bench, job, as: .failed)
+            bench.setRedis(away: true)
+            #expect(try await JobRetry(bench.context()).retry(job.id).round == 2)
+            #expect(try await bench.context().downloadJob(job.id).status == .queued)
+            #expect(await httpError { try await JobRetry(bench.context()).retry(job.id) }?.status == .conflict)
+            bench.setRedis(away: false)
+            // A worker of the round before is waited for.
+            bench.queue.move(job.id, to: .active)
+            let later = Timestamp.now + .seconds(6)
+            #expect(try await Reconciler(bench.context()).look(as: "a", at: later)?.isEmpty == true)
+            bench.queue.move(job.id, to: .ended)
+            #expect(try await Reconciler(bench.context()).look(as: "a", at: later)?.raisedJobs == 1)
+            let record = try await bench.record(job.id)
+            #expect(record.round == 3 && record.status == .queued)
+            #expect(try bench.queue.waitingRound(job.id) == 3)
+        }
+    }
+
+    @Test func `nothing is changed while the history is away`() async throws {
         try await DownloadBench.with { bench in
             let job = try await bench.accept([70_000])
             try await end(bench, job, as: .failed)
             let row = try await bench.row(job.id)
-            bench.queue.isAway.withLock { $0 = true }
-            await #expect(throws: StoreIsAway.self) { try await JobRetry(bench.context()).retry(job.id) }
-            bench.queue.isAway.withLock { $0 = false }
             bench.history.fails.withLock { $0 = ["round"] }
             await #expect(throws: StoreIsAway.self) { try await JobRetry(bench.context()).retry(job.id) }
             #expect(try await bench.row(job.id) == row)

@@ -15,6 +15,8 @@ final class NotingQueue: QueueProvider, JobQueue {
     let added = Mutex<[Added]>([])
     let jobs = Mutex<[String: QueuedJob]>([:])
     let isAway = Mutex(false)
+    /// How often it was asked how jobs stand.
+    let looks = Mutex(0)
     /// Runs before a job is queued once more.
     let beforeRequeue = Mutex<@Sendable () async throws -> Void>({})
     /// Runs before a job is removed.
@@ -58,6 +60,7 @@ final class NotingQueue: QueueProvider, JobQueue {
                 case nil: .added
                 case .ended: .requeued
                 case .waiting: .waiting
+                case .stray: .added
                 case .active: .active
                 }
             if result != .active { jobs[id] = QueuedJob(state: .waiting, data: data) }
@@ -69,9 +72,10 @@ final class NotingQueue: QueueProvider, JobQueue {
         return result
     }
 
-    func find(_ id: String) async throws -> QueuedJob? {
+    func find(_ ids: [String]) async throws -> [QueuedJob?] {
+        looks.withLock { $0 += 1 }
         try checkPresence()
-        return jobs.withLock { $0[id] }
+        return jobs.withLock { jobs in ids.map { jobs[$0] } }
     }
 
     func remove(_ id: String, data: String) async throws -> Bool {

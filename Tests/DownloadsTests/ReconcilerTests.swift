@@ -71,6 +71,77 @@ import Testing
         }
     }
 
+    @Test func `a job that is in no list of its queue is put back`() async throws {
+        try await DownloadBench.with { bench in
+            let job = try await bench.accept([70_000])
+            bench.queue.move(job.id, to: .stray)
+            #expect(try await look(bench)?.raisedJobs == 1)
+            #expect(try bench.queue.waitingRound(job.id) == 2)
+        }
+    }
+
+    @Test func `of many jobs that are well a look goes through some, of lost ones through all`() async throws {
+        try await DownloadBench.with { bench in
+            let old = Timestamp.now + .seconds(-60)
+            let ids = (0..<Reconciler.lookCount + 150).map { _ in JobID() }
+            try await withThrowingTaskGroup { group in
+                for id in ids {
+                    let task = #"{"jobId":"\#(id)","round":1}"#
+                    bench.queue.jobs.withLock { $0[id.description] = QueuedJob(state: .waiting, data: task) }
+                    group.addTask {
+                        try await bench.history.insert(
+                            HistoryJob(
+                                id: id.description, owner: nil, round: 1, status: "queued", fileIDs: [70_000],
+                                options: "{}", createdAt: old, updatedAt: old))
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let first = try #require(try await look(bench))
+            #expect(first.isEmpty && first.next.unfinished != nil)
+            #expect(bench.queue.looks.withLock { $0 } == Reconciler.lookCount / Reconciler.pageCount)
+            let second = try #require(
+                try await Reconciler(bench.context()).look(as: "a", after: first.next, at: .now + .seconds(6)))
+            #expect(second.isEmpty && second.next.unfinished == nil)
+            bench.queue.jobs.withLock { $0 = [:] }
+            #expect(try await look(bench)?.raisedJobs == ids.count)
+        }
+    }
+
+    @Test func `ends that are old are told no more, and those of a pass that stopped midway are`() async throws {
+        try await DownloadBench.with { bench in
+            #expect(try await look(bench)?.isEmpty == true)
+            // The jobs of an hour, all of whose records have missed the end.
+            let count = Reconciler.lookCount + 10
+            let base = Timestamp.now + .seconds(-3_600)
+            _ = try await bench.redis.send(["SET", "ferry:reconciled", String(base.milliseconds)])
+            var jobs: [JobRecord] = []
+            for number in 0..<count {
+                let job = JobRecord(
+                    id: JobID(), owner: nil, options: "{}", fileIDs: [70_000], maxAttempts: 3, createdAt: base,
+                    updatedAt: base)
+                jobs.append(job)
+                let time = base + .seconds(number)
+                try await bench.history.insert(
+                    HistoryJob(
+                        id: job.id.description, owner: nil, round: 1, status: "cancelled", fileIDs: [70_000],
+                        options: "{}", createdAt: base, updatedAt: time))
+            }
+            for job in [jobs[0], jobs[count - 1]] { _ = try await bench.store.create(job) }
+            let first = try #require(try await look(bench))
+            #expect(first.toldJobs == 1 && first.next.ended != nil)
+            let second = try #require(try await Reconciler(bench.context()).look(as: "a", after: first.next))
+            #expect(second.toldJobs == 1 && second.next.ended == nil)
+            #expect(try await bench.record(jobs[count - 1].id).status == .cancelled)
+            // Redis was set back, and its time with it.
+            _ = try await bench.redis.send(["DEL", JobStore.key(jobs[0].id)])
+            _ = try await bench.store.create(jobs[0])
+            #expect(try await look(bench)?.isEmpty == true)
+            _ = try await bench.redis.send(["SET", "ferry:reconciled", String(base.milliseconds)])
+            #expect(try await look(bench)?.toldJobs == 1)
+        }
+    }
+
     @Test(arguments: [QueuedJob.State.waiting, .ended])
     func `a queue that has only an older round gets the new one`(_ state: QueuedJob.State) async throws {
         try await DownloadBench.with { bench in
@@ -179,7 +250,7 @@ import Testing
             #expect(try await look(bench, as: "a") != nil)
             #expect(try await look(bench, as: "b") == nil)
             #expect(try await look(bench, as: "a") != nil)
-            try await bench.history.endLease(Reconciler.lease, of: "a")
+            try await bench.history.endLease(Reconciler.leaseName, of: "a")
             #expect(try await look(bench, as: "b") != nil)
             var hasty = bench
             hasty.settings.reconcileLease = .milliseconds(20)
@@ -237,7 +308,7 @@ import Testing
             try await eventually { try bench.queue.waitingRound(job.id) == 2 }
             running.cancel()
             await running.value
-            #expect(try await bench.history.lease(Reconciler.lease, to: "other", for: .seconds(1), at: .now))
+            #expect(try await bench.history.lease(Reconciler.leaseName, to: "other", for: .seconds(1), at: .now))
         }
     }
 }

@@ -3,7 +3,8 @@ public import FunctionKit
 /// Gives up a job: one that is not finished is cancelled, of one that is ready the archive is deleted.
 ///
 /// The history decides, against the worker that finishes the job and against other callers. Record, queue and archive
-/// follow as far as their stores answer; a worker looks at the record of its job twice a second and stops.
+/// follow as far as their stores answer; a worker looks at its job twice a second and stops. Without Redis it asks the
+/// history, and the ``Reconciler`` tells the record when Redis is back.
 public struct JobCancellation: Sendable {
     /// Each turn that fails means that somebody else has changed the job, and a round has few changes.
     private static let turns = 8
@@ -43,18 +44,21 @@ public struct JobCancellation: Sendable {
             case .queued, .processing:
                 let end = HistoryChange(status: JobStatus.cancelled.rawValue, at: now)
                 guard let ended = try await stores.change(job, from: JobStatus.unfinished, to: end) else { continue }
-                await align(ended)
-                await withdraw(job)
+                await FollowUp {
+                    await align(ended)
+                    await withdraw(job)
+                }.wait()
                 return .cancelled
             case .ready:
                 let end = HistoryChange(status: JobStatus.expired.rawValue, at: now)
                 guard let ended = try await stores.change(job, from: [.ready], to: end) else { continue }
-                await align(ended)
+                let telling = FollowUp { await align(ended) }
                 if let archive = job.archive { await stores.discard(archive) }
+                await telling.wait()
                 return .expired
             case .failed, .expired, .cancelled:
                 // Redis may have been away when it came to that.
-                await align(job)
+                await FollowUp { await align(job) }.wait()
                 throw HTTPError(.conflict, code: "wrong_state", message: "The job is \(status.rawValue) already.")
             }
         }
@@ -68,8 +72,8 @@ public struct JobCancellation: Sendable {
         do {
             try await stores.records.align(with: job, files: try await stores.history.files(of: job.id))
         } catch {
-            // Its worker, or the next to whom the queue gives it, finds it finished in the history.
-            context.logger.error(
+            // The reconciler does it, or a worker who finds the job finished in the history.
+            context.logger.warning(
                 "the record of a job that was given up could not be written",
                 metadata: ["job": "\(job.id)", "error": "\(error)"])
         }
@@ -79,7 +83,7 @@ public struct JobCancellation: Sendable {
     /// gets it finds nothing to do.
     private func withdraw(_ job: HistoryJob) async {
         do {
-            guard let queued = try await stores.queue.find(job.id), queued.state == .waiting,
+            guard let queued = try await stores.queue.find(job.id), queued.state == .waiting || queued.state == .stray,
                 let task = try? JSON.decode(DownloadTask.self, from: queued.data), task.round <= job.round
             else { return }
             _ = try await stores.queue.remove(job.id, data: queued.data)

@@ -3,10 +3,6 @@ public import FunctionKit
 /// Accepts jobs. A job is accepted once the history has committed it; record and queue follow at once where Redis answers,
 /// and otherwise by the ``Reconciler``.
 public struct JobIntake: Sendable {
-    /// How long the answer waits for record and queue. They mostly take less than a millisecond, and with them callers who
-    /// ask at once see the job where all others do.
-    private static let patience = Duration.seconds(1)
-
     private let context: Context
     private let stores: JobStores
 
@@ -24,14 +20,11 @@ public struct JobIntake: Sendable {
     /// - Parameters:
     ///   - request: What is asked for.
     ///   - key: The request's `Idempotency-Key`; of all requests of an owner with the same key one makes a job.
-    ///   - owner: Whose job it is, or `nil` where identities are not used.
     /// - Returns: The job, which is committed.
     /// - Throws: ``FunctionKit/HTTPError`` 422 `idempotency_key_reused` when the key was used for something else; nothing
     ///   was written then. The history's error when it cannot commit, or when it did not answer: the job may then run.
     /// - Cancellation: a call that has begun to write goes on.
-    public func accept(
-        _ request: DownloadRequest, key: String? = nil, owner: String? = nil
-    ) async throws -> AcceptedJob {
+    public func accept(_ request: DownloadRequest, key: String? = nil) async throws -> AcceptedJob {
         let now = Timestamp.now
         let record = JobRecord(
             id: JobID(), owner: context.owner, options: request.options.json, fileIDs: request.fileIDs,
@@ -41,9 +34,9 @@ public struct JobIntake: Sendable {
         // whose caller goes away now would otherwise wait for the reconciler.
         let (id, queueing) = try await Task {
             let id = try await commit(record, request, key)
-            return (id, id == record.id ? queue(record) : nil)
+            return (id, id == record.id ? FollowUp { await enqueue(record) } : nil)
         }.value
-        if let queueing { await wait(for: queueing) }
+        await queueing?.wait()
         return AcceptedJob(id: id, fileCount: request.fileIDs.count, isRepeated: id != record.id)
     }
 
@@ -69,26 +62,6 @@ public struct JobIntake: Sendable {
             throw DownloadsError(.corruptRecord, "a key of the history names no job")
         }
         return id
-    }
-
-    /// Begins to write record and queue; the sequence ends with that.
-    private func queue(_ record: JobRecord) -> AsyncStream<Never> {
-        let (ended, end) = AsyncStream.makeStream(of: Never.self)
-        // It ends with the stores' deadlines. Nobody need wait for it: what it does not bring about the reconciler does.
-        Task {
-            await enqueue(record)
-            end.finish()
-        }
-        return ended
-    }
-
-    private func wait(for queueing: AsyncStream<Never>) async {
-        await withTaskGroup { group in
-            group.addTask { for await _ in queueing {} }
-            group.addTask { try? await Task.sleep(for: Self.patience) }
-            await group.next()
-            group.cancelAll()
-        }
     }
 
     private func enqueue(_ record: JobRecord) async {

@@ -25,10 +25,10 @@ public struct JobRetry: Sendable {
     /// Begins the job's next round.
     ///
     /// - Parameter id: The job.
-    /// - Returns: The job, which is committed, and queued unless Redis has gone away meanwhile.
+    /// - Returns: The job, which is committed, and queued unless Redis is away.
     /// - Throws: ``FunctionKit/HTTPError``: 404 for an unknown job; 409 when it is in another state, also because somebody
-    ///   else has begun the round, or while a worker still holds it (with `Retry-After`): nothing was changed then. A
-    ///   store's error before the history's commit, also when Redis is away: without it nobody knows of such a worker.
+    ///   else has begun the round, or while a worker still holds it (with `Retry-After`): nothing was changed then. The
+    ///   history's error.
     /// - Cancellation: a call that has begun to change the job goes on.
     public func retry(_ id: JobID) async throws -> JobRecord {
         let job = try await stores.job(id)
@@ -44,25 +44,40 @@ public struct JobRetry: Sendable {
         guard job.round < JobRecord.lastRound else {
             throw HTTPError(.conflict, code: "wrong_state", message: "The job was retried too often.")
         }
-        if let queued = try await stores.queue.find(job.id), queued.state == .active {
-            throw HTTPError(
-                .conflict, code: "still_active", message: "A worker has not let go of the job yet; please try again.",
-                headers: [.retryAfter: "1"])
-        }
+        let isQueueThere = try await checkWorkers(of: job)
         try Task.checkCancellation()
         // Owned by this call, which waits for it; it ends with the stores' deadlines. A task of its own, because a
         // caller who goes away now must not leave a round behind that is queued nowhere.
-        return try await Task { try await begin(job, id, at: now) }.value
+        return try await Task { try await begin(job, id, at: now, queues: isQueueThere) }.value
     }
 
-    private func begin(_ job: HistoryJob, _ id: JobID, at time: Timestamp) async throws -> JobRecord {
+    /// Refuses while a worker holds the job.
+    ///
+    /// - Returns: `false` while Redis is away. A worker that nobody knows of then is one of an older round, whose changes the
+    ///   history refuses, and the reconciler queues the job when it has let go.
+    private func checkWorkers(of job: HistoryJob) async throws -> Bool {
+        do {
+            guard try await stores.queue.find(job.id)?.state == .active else { return true }
+        } catch let error as any ClassifiedError where error.isUnavailable {
+            return false
+        }
+        throw HTTPError(
+            .conflict, code: "still_active", message: "A worker has not let go of the job yet; please try again.",
+            headers: [.retryAfter: "1"])
+    }
+
+    private func begin(
+        _ job: HistoryJob, _ id: JobID, at time: Timestamp, queues isQueueThere: Bool
+    ) async throws -> JobRecord {
         guard try await beginRound(job, at: time) else { throw Self.changedMeanwhile }
         let record = JobRecord(
             id: id, round: job.round + 1, owner: job.owner, options: job.options, fileIDs: job.fileIDs,
             maxAttempts: context.downloads.attempts, createdAt: job.createdAt, updatedAt: time)
         do {
-            guard try await create(record) else { throw Self.changedMeanwhile }
-            try await enqueue(record)
+            if isQueueThere {
+                guard try await create(record) else { throw Self.changedMeanwhile }
+                try await enqueue(record)
+            }
         } catch let error as HTTPError where error.status == .conflict {
             throw error
         } catch {

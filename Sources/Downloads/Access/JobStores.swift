@@ -21,7 +21,7 @@ struct JobStores: Sendable {
     ///   or that the caller may not access; a store's error.
     func job(_ id: JobID) async throws -> HistoryJob {
         let job = try await known(id)
-        guard JobStatus.unfinished.names.contains(job.status), let record = try await records.load(id),
+        guard JobStatus.unfinished.names.contains(job.status), let record = try await presentRecord(id),
             record.round == job.round, record.status == .failed
         else { return job }
         // The history was away when the worker told everyone else of the failure.
@@ -29,6 +29,16 @@ struct JobStores: Sendable {
             status: JobStatus.failed.rawValue, at: record.updatedAt, error: record.failure?.historyText)
         _ = try await history.update(job.id, round: job.round, from: JobStatus.unfinished.names, change: change)
         return try await known(id)
+    }
+
+    /// - Returns: `nil` also while Redis is away: what the history says is all that is known then, and it wins later.
+    private func presentRecord(_ id: JobID) async throws -> JobRecord? {
+        do {
+            return try await records.load(id)
+        } catch let error as any ClassifiedError where error.isUnavailable {
+            try Task.checkCancellation()
+            return nil
+        }
     }
 
     private func known(_ id: JobID) async throws -> HistoryJob {

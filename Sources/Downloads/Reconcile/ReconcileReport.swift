@@ -1,5 +1,3 @@
-public import FunctionKit
-
 /// What a look for lost jobs has done.
 public struct ReconcileReport: Sendable, Hashable {
     /// Jobs whose next round was begun and queued.
@@ -8,13 +6,15 @@ public struct ReconcileReport: Sendable, Hashable {
     public var closedJobs = 0
     /// Jobs that were lost once too often and have failed.
     public var failedJobs = 0
+    /// Jobs whose record was told that they have ended.
+    public var toldJobs = 0
     /// Jobs that could not be dealt with; the next look tries them again.
     public var failures = 0
-    /// Where the next look goes on; `nil` at the beginning.
-    public var next: HistoryPlace?
+    /// Where the next look goes on.
+    public var next = ReconcilePlace()
 
     /// Whether there was nothing to do.
-    public var isEmpty: Bool { raisedJobs + closedJobs + failedJobs + failures == 0 }
+    public var isEmpty: Bool { raisedJobs + closedJobs + failedJobs + toldJobs + failures == 0 }
 
     init() {}
 }

@@ -11,22 +11,27 @@ public import FunctionKit
 ///   next round begins in the history; the record is written for that round, so that the numbers that watchers see go on
 ///   growing; the queue gets the job. That is done three times at most.
 ///
+/// The other way round, a job may have ended in the history while Redis was away; see `tellRecords`.
+///
 /// One process at a time looks: it holds a lease in the history. Two that both believe to have it do no harm: every
 /// change is a compare-and-set on round and state in the history. What an operator throws away is finished in the history
-/// first, so it is not seen here. A look goes through the jobs page by page and may stop anywhere.
+/// first, so it is not seen here. A look goes through the jobs page by page, may stop anywhere, and stops after
+/// some pages as long as nothing is lost: a long queue in which all is well costs little.
 public struct Reconciler: Sendable {
     /// How often a job that is lost again is put back.
     static let limit = 3
     /// How many jobs the history lists at a time.
     static let pageCount = 200
-    /// How many jobs are looked up at the same time.
+    /// So many jobs a look goes through when all of them are well.
+    static let lookCount = 1_000
+    /// How many jobs are dealt with at the same time.
     private static let concurrency = 8
     /// The name of the lease.
-    static let lease = "reconciler"
+    static let leaseName = "reconciler"
 
-    private let context: Context
+    let context: Context
+    let stores: JobStores
     private let settings: DownloadsConfiguration
-    private let stores: JobStores
     private let events: JobEvents
 
     /// Makes a reconciler.
@@ -50,7 +55,7 @@ public struct Reconciler: Sendable {
         case away(any Error)
     }
 
-    /// Looks for lost jobs, as the holder of the lease.
+    /// Looks for lost jobs and untold ends, as the holder of the lease.
     ///
     /// - Parameters:
     ///   - holder: Who looks; each process has a name of its own.
@@ -60,34 +65,84 @@ public struct Reconciler: Sendable {
     /// - Throws: A store's error when it is away; what was done before stays done.
     /// - Cancellation: ends the look after what is under way.
     public func look(
-        as holder: String, after place: HistoryPlace? = nil, at now: Timestamp = .now
+        as holder: String, after place: ReconcilePlace = ReconcilePlace(), at now: Timestamp = .now
     ) async throws -> ReconcileReport? {
         var report = ReconcileReport()
         report.next = place
-        let bound = now + (.zero - settings.reconcileAge)
-        var isHeld = false
-        while !isLate {
-            let jobs = try await stores.history.list(
-                states: JobStatus.unfinished.names, changedBefore: bound, after: report.next, limit: Self.pageCount)
-            guard let last = jobs.last else {
-                report.next = nil
-                break
-            }
-            // Not before there is something to look at: a lease costs a commit.
-            if !isHeld {
-                isHeld = try await stores.history.lease(
-                    Self.lease, to: holder, for: settings.reconcileLease, at: .now)
-                guard isHeld else { return nil }
-            }
-            // A look that stopped midway begins this page again.
-            guard try await settle(jobs, &report) else { break }
-            report.next = jobs.count < Self.pageCount ? nil : HistoryPlace(time: last.updatedAt, id: last.id)
-            if report.next == nil { break }
-        }
+        var lease = Lease(holder: holder)
+        guard try await raiseLost(at: now, &report, &lease), try await tellRecords(&report, &lease) else { return nil }
         return report
     }
 
-    private var isLate: Bool { context.remaining <= .zero || Task.isCancelled }
+    /// The right to look, which is not taken before there is something to look at: that costs a commit.
+    struct Lease {
+        let holder: String
+        fileprivate(set) var isHeld = false
+    }
+
+    /// - Returns: `false` when another holder has the lease.
+    func take(_ lease: inout Lease) async throws -> Bool {
+        if !lease.isHeld {
+            lease.isHeld = try await stores.history.lease(
+                Self.leaseName, to: lease.holder, for: settings.reconcileLease, at: .now)
+        }
+        return lease.isHeld
+    }
+
+    /// - Returns: `false` when another holder has the lease.
+    private func raiseLost(
+        at now: Timestamp, _ report: inout ReconcileReport, _ lease: inout Lease
+    ) async throws -> Bool {
+        let bound = now + (.zero - settings.reconcileAge)
+        var count = 0
+        while !isLate, count < Self.lookCount || report.raisedJobs > 0 {
+            let jobs = try await stores.history.list(
+                states: JobStatus.unfinished.names, changedBefore: bound, after: report.next.unfinished,
+                limit: Self.pageCount)
+            guard let last = jobs.last else {
+                report.next.unfinished = nil
+                break
+            }
+            guard try await take(&lease) else { return false }
+            // A look that stopped midway begins this page again.
+            guard try await settle(try await suspects(among: jobs), &report) else { break }
+            count += jobs.count
+            guard jobs.count == Self.pageCount else {
+                report.next.unfinished = nil
+                break
+            }
+            report.next.unfinished = HistoryPlace(time: last.updatedAt, id: last.id)
+        }
+        return true
+    }
+
+    /// The jobs that do not seem to be well, by one look at the queue for all.
+    private func suspects(among jobs: [HistoryJob]) async throws -> [HistoryJob] {
+        do {
+            let found = try await stores.queue.find(jobs.map(\.id))
+            return zip(jobs, found).filter { !Self.isWell($0, $1) }.map(\.0)
+        } catch let error as any ClassifiedError where !error.isUnavailable {
+            // One that cannot be read must not hide the others.
+            context.logger.warning("jobs are looked up one by one", metadata: ["error": "\(error)"])
+            return jobs
+        }
+    }
+
+    private static func round(_ queued: QueuedJob?) -> Int {
+        queued.flatMap { try? JSON.decode(DownloadTask.self, from: $0.data).round } ?? 0
+    }
+
+    /// Whether a worker has the job, will get it, or will have got a later round of it.
+    private static func isWell(_ job: HistoryJob, _ queued: QueuedJob?) -> Bool {
+        switch queued?.state {
+        case .active: true
+        case .waiting: round(queued) >= job.round
+        case .ended: round(queued) > job.round
+        case .stray, nil: false
+        }
+    }
+
+    var isLate: Bool { context.remaining <= .zero || Task.isCancelled }
 
     /// - Returns: Whether all of them were looked at.
     private func settle(_ jobs: [HistoryJob], _ report: inout ReconcileReport) async throws -> Bool {
@@ -132,14 +187,9 @@ public struct Reconciler: Sendable {
         // A row that is no download's is none of this queue's.
         guard let id = JobID(job.id) else { return .left }
         let queued = try await stores.queue.find(job.id)
-        let round = queued.flatMap { try? JSON.decode(DownloadTask.self, from: $0.data).round } ?? 0
-        switch queued?.state {
-        case .active: return .left
-        case .waiting where round >= job.round: return .left
-        case .ended where round > job.round: return .left
-        case .ended where round == job.round:
-            if let ending = queued?.ending, try await close(job, id, ending) { return .closed }
-        case .waiting, .ended, nil: break
+        if Self.isWell(job, queued) { return .left }
+        if let ending = queued?.ending, Self.round(queued) == job.round, try await close(job, id, ending) {
+            return .closed
         }
         return try await raise(job, id)
     }

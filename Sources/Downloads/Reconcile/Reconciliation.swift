@@ -21,7 +21,7 @@ public struct Reconciliation: Sendable {
 
     /// Looks until cancelled, then gives the lease back. While a store is away it waits for the next time.
     public func run() async {
-        var place: HistoryPlace?
+        var place = ReconcilePlace()
         var isAway = false
         while (try? await Task.sleep(for: pause)) != nil {
             // The lease is taken once for a look, so a look ends well within it.
@@ -30,7 +30,7 @@ public struct Reconciliation: Sendable {
                 deadline: .now + settings.reconcileLease / 2, bindings: bindings)
             do {
                 let report = try await Reconciler(context).look(as: holder, after: place)
-                place = report?.next
+                place = report?.next ?? ReconcilePlace()
                 isAway = false
                 if let report, !report.isEmpty { log(report) }
             } catch {
@@ -44,7 +44,7 @@ public struct Reconciliation: Sendable {
         }
         do {
             // Owned by this call; it ends with the history's deadline. A task of its own, because this one is cancelled.
-            try await Task { try await bindings.history.endLease(Reconciler.lease, of: holder) }.value
+            try await Task { try await bindings.history.endLease(Reconciler.leaseName, of: holder) }.value
         } catch {
             logger.debug("the lease could not be given back", metadata: ["error": "\(error)"])
         }
@@ -58,7 +58,7 @@ public struct Reconciliation: Sendable {
             "reconciled",
             metadata: [
                 "raised": "\(report.raisedJobs)", "closed": "\(report.closedJobs)", "failed": "\(report.failedJobs)",
-                "failures": "\(report.failures)",
+                "told": "\(report.toldJobs)", "failures": "\(report.failures)",
             ])
     }
 }

@@ -63,8 +63,9 @@ extension HistoryJob {
 }
 
 extension JobStore {
-    /// Brings a record in line with the history, which wins: a job that is finished there is finished here, and one whose
-    /// archive is gone there is expired here.
+    /// Brings a record in line with the history, which wins: a job that is finished there is finished here, one whose
+    /// archive is gone there is expired here, and one that was cancelled there is cancelled here, also when the history
+    /// had missed that it failed.
     ///
     /// Nothing is done when the record is gone, as far already, or of another round.
     ///
@@ -76,7 +77,7 @@ extension JobStore {
         guard let id = JobID(job.id), let current = try await load(id), current.round == job.round,
             var record = JobRecord(job, files: files, maxAttempts: current.maxAttempts), record.status.isFinished
         else { return }
-        let states = record.status == .expired ? JobStatus.unfinished.union([.ready]) : JobStatus.unfinished
+        let states = Self.states(behind: record.status)
         guard states.contains(current.status) else { return }
         record.attempt = current.attempt
         var changed = Array(record.files.indices)
@@ -90,5 +91,15 @@ extension JobStore {
         // Refused means that someone else has finished it meanwhile, which is as good.
         _ = try await advance(
             &record, from: states, claim: .any, changed: changed, messages: JobMessage.ending(record.status))
+    }
+
+    /// The states in which a record does not know yet what the history says.
+    static func states(behind status: JobStatus) -> Set<JobStatus> {
+        switch status {
+        case .expired: JobStatus.unfinished.union([.ready])
+        case .cancelled: JobStatus.unfinished.union([.failed])
+        case .ready, .failed: JobStatus.unfinished
+        case .queued, .processing: []
+        }
     }
 }

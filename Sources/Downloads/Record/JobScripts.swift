@@ -23,6 +23,20 @@ enum JobScripts {
             return 1
             """)
 
+    static let standings = StoreScript(
+        name: "job-standings",
+        source: """
+            -- Tells how records stand.
+            -- KEYS     the records
+            -- Returns  for each record its round and its status, one after the other, nil for what is not there
+            local found = {}
+            for index, key in ipairs(KEYS) do
+              local record = redis.call('HMGET', key, 'round', 'status')
+              found[2 * index - 1], found[2 * index] = record[1], record[2]
+            end
+            return found
+            """)
+
     static let forget = StoreScript(
         name: "job-forget",
         source: """

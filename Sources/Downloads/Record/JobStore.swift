@@ -42,6 +42,31 @@ public struct JobStore: Sendable {
         return try JobRecord(id: id, values: reply.array ?? [])
     }
 
+    /// How a record stands.
+    struct Standing: Sendable, Hashable {
+        let round: Int64
+        let status: JobStatus
+    }
+
+    /// How records stand, in one step.
+    ///
+    /// - Parameter ids: Some hundreds at most.
+    /// - Returns: For each id how its record stands; `nil` when there is none, or it cannot be read.
+    /// - Throws: A ``FunctionKit/ClassifiedError``.
+    func standings(of ids: [JobID]) async throws -> [Standing?] {
+        guard !ids.isEmpty else { return [] }
+        let reply = try await store.evaluate(JobScripts.standings, keys: ids.map(Self.key), arguments: [])
+        guard let values = reply.array, values.count == 2 * ids.count else {
+            throw DownloadsError(.corruptRecord, "the script's reply cannot be read")
+        }
+        return ids.indices.map { index in
+            guard let round = values[2 * index].integer,
+                let status = JobStatus(rawValue: values[2 * index + 1].string ?? "")
+            else { return nil }
+            return Standing(round: round, status: status)
+        }
+    }
+
     /// Whether a job is unfinished and its record still has that `seq`; also `false` when there is no record.
     ///
     /// - Throws: A ``FunctionKit/ClassifiedError``.

@@ -1,7 +1,7 @@
 internal import FunctionKit
 
 // A worker learns of a cancellation when it next writes the record. While it waits for a slow store it writes nothing,
-// so it also looks.
+// so it also looks. Without Redis it asks the history, in which a cancellation is committed first.
 
 extension AttemptReporter {
     /// The time between two looks at the record.
@@ -55,14 +55,26 @@ extension AttemptReporter {
         while true {
             try await Task.sleep(for: Self.watchInterval)
             do {
-                let refusal = try await records.refusal(of: record.id, round: record.round, claim: record.claim)
-                guard let refusal else { continue }
+                guard let refusal = try await currentRefusal() else { continue }
                 self.refusal = refusal
                 return
             } catch {
                 try Task.checkCancellation()
                 context.logger.debug("the record could not be looked at", metadata: ["error": "\(error)"])
             }
+        }
+    }
+
+    private func currentRefusal() async throws -> JobStore.Refusal? {
+        do {
+            return try await records.refusal(of: record.id, round: record.round, claim: record.claim)
+        } catch let error as any ClassifiedError where error.isUnavailable {
+            try Task.checkCancellation()
+            guard let job = try await context.bindings.history.find(record.id.description) else { return nil }
+            let status = JobStatus(rawValue: job.status)
+            if job.round != record.round { return .init(reason: .otherRound, claim: record.claim, status: status) }
+            guard let status, status.isFinished else { return nil }
+            return .init(reason: .otherState, claim: record.claim, status: status)
         }
     }
 }

@@ -33,12 +33,12 @@ public protocol JobQueue: Sendable {
     /// - Throws: A ``ClassifiedError``; when no reply came in time it may have been done.
     func requeue(_ id: String, name: String, data: String, options: JobOptions) async throws -> JobRequeue
 
-    /// How a job stands in the queue.
+    /// How jobs stand in the queue, in one step.
     ///
-    /// - Parameter id: The job's id.
-    /// - Returns: The job, or `nil` when the queue knows nothing of it.
+    /// - Parameter ids: The jobs' ids, some hundreds at most.
+    /// - Returns: For each id the job, or `nil` when the queue knows nothing of it.
     /// - Throws: A ``ClassifiedError``.
-    func find(_ id: String) async throws -> QueuedJob?
+    func find(_ ids: [String]) async throws -> [QueuedJob?]
 
     /// Removes a job that no worker holds and that still has the given data; one that is gone already counts as removed.
     ///
@@ -48,6 +48,15 @@ public protocol JobQueue: Sendable {
     /// - Returns: `false` when a worker holds it or it has other data: then nothing was changed.
     /// - Throws: A ``ClassifiedError``; when no reply came in time it may have been removed.
     func remove(_ id: String, data: String) async throws -> Bool
+}
+
+extension JobQueue {
+    /// How a job stands in the queue.
+    ///
+    /// - Parameter id: The job's id.
+    /// - Returns: The job, or `nil` when the queue knows nothing of it.
+    /// - Throws: A ``ClassifiedError``.
+    public func find(_ id: String) async throws -> QueuedJob? { try await find([id]).first ?? nil }
 }
 
 /// How a job is to be queued.
@@ -143,6 +152,9 @@ public struct QueuedJob: Sendable, Hashable {
         case active
         /// It was completed or has failed.
         case ended
+        /// The queue has its data, but no list in which a worker would find it: other tools left it so. Queues with very
+        /// many jobs tell ``waiting`` instead.
+        case stray
     }
 
     /// Where it is.

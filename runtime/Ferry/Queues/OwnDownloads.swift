@@ -67,7 +67,8 @@ struct OwnDownloads {
             queues: Queues(client: access.client, prefix: access.prefix, manifests: [:]), settings: settings)
         context = Context(
             logger: access.logger, function: "queue", requestID: "ferry-\(getpid())", deadline: .now + .seconds(3600),
-            bindings: bindings)
+            // Whoever may read the configuration may change everybody's jobs.
+            user: .local, bindings: bindings)
     }
 
     /// Throws away the jobs that wait: their downloads are cancelled. What fails is printed.
