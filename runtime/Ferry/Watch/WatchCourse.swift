@@ -100,6 +100,9 @@ struct WatchCourse {
         }
         switch end {
         case .notFound, .over: return .ask(after: wasHeard ? .zero : delay(spread))
+        // No transport helps against that.
+        case .refused(401, let message, _):
+            return .fail("answered 401\(message.map { ": \($0)" } ?? ""). \(DownloadClient.tokenHint)")
         case .refused(let status, let message, let retryAfter):
             if let step = fallBack() { return step }
             guard status >= 500 || [408, 425, 429].contains(status) else {
