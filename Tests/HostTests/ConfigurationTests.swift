@@ -20,8 +20,8 @@ import Testing
                 "environment variable PORT: must be a port number, not \"http\"",
                 "environment variable FERRY_HTTP_LOOPS: http.loops must be a whole number, 1…256, not \"many\"",
                 "environment variable FERRY_LOG_LEVLE: is not known; did you mean FERRY_LOG_LEVEL?",
-                "config.json:2:59: storage.secretAccessKey is required beside storage.accessKeyID",
-                "config.json:2:17: downloads.recordRetention must not be shorter than downloads.archiveLifetime, 168h",
+                "config.json:2:54: storage.secretAccessKey is required beside storage.accessKeyID",
+                "config.json:2:16: downloads.recordRetention must not be shorter than downloads.archiveLifetime, 168h",
             ])
     }
 

@@ -31,24 +31,28 @@ extension ConfigurationKey {
 
 extension ConfigurationForm where Value == [ListenAddress] {
     fileprivate static var addresses: Self {
-        Self(.list, show: { .array($0.map { PositionedJSON(.string("\($0)")) }) }) { object, name, _, reader in
-            reader.value(object, name, "an array of addresses such as \"127.0.0.1:3000\"") { json in
-                let texts = json.elements?.map { $0.string.flatMap { ListenAddress($0) } } ?? [nil]
-                let addresses = texts.compactMap(\.self)
-                return addresses.count == texts.count && !addresses.isEmpty ? addresses : nil
-            }
-        }
+        Self(
+            .list, show: { .array($0.map { PositionedJSON(.string("\($0)")) }) },
+            read: { object, name, _, reader in
+                reader.value(object, name, "an array of addresses such as \"127.0.0.1:3000\"") { json in
+                    let texts = json.elements?.map { $0.string.flatMap { ListenAddress($0) } } ?? [nil]
+                    let addresses = texts.compactMap(\.self)
+                    return addresses.count == texts.count && !addresses.isEmpty ? addresses : nil
+                }
+            })
     }
 }
 
 extension ConfigurationForm where Value == TrustedProxies {
     fileprivate static var proxies: Self {
-        Self(.list, show: { .array($0.entries.map { PositionedJSON(.string($0)) }) }) { object, name, _, reader in
-            reader.value(object, name, "an array of addresses, networks or \"unix\"") { json in
-                let texts = json.elements?.compactMap(\.string)
-                return texts?.count == json.elements?.count ? texts.flatMap { TrustedProxies($0) } : nil
-            }
-        }
+        Self(
+            .list, show: { .array($0.entries.map { PositionedJSON(.string($0)) }) },
+            read: { object, name, _, reader in
+                reader.value(object, name, "an array of addresses, networks or \"unix\"") { json in
+                    let texts = json.elements?.compactMap(\.string)
+                    return texts?.count == json.elements?.count ? texts.flatMap { TrustedProxies($0) } : nil
+                }
+            })
     }
 }
 
@@ -61,23 +65,27 @@ extension ConfigurationForm where Value == CORSPolicy.Origins {
             case .list(let list): .array(list.sorted().map { PositionedJSON(.string($0)) })
             }
         }
-        return Self(.list, show: show) { object, name, _, reader in
-            guard let texts = reader.strings(object, name) else { return nil }
-            guard texts != ["*"] else { return .any }
-            guard !texts.contains("*") else {
-                reader.report(
-                    object.json, object.path(of: name), "must be [\"*\"] alone or a list without \"*\"")
-                return nil
-            }
-            return texts.isEmpty ? CORSPolicy.Origins.none : .list(Set(texts))
-        }
+        return Self(
+            .list, show: show,
+            read: { object, name, _, reader in
+                guard let texts = reader.strings(object, name) else { return nil }
+                guard texts != ["*"] else { return .any }
+                guard !texts.contains("*") else {
+                    reader.report(
+                        object.json, object.path(of: name), "must be [\"*\"] alone or a list without \"*\"")
+                    return nil
+                }
+                return texts.isEmpty ? CORSPolicy.Origins.none : .list(Set(texts))
+            })
     }
 }
 
 extension ConfigurationForm where Value == Logger.Level? {
     fileprivate static var accessLog: Self {
-        Self(.boolean, show: { .bool($0 != nil) }) { object, name, _, reader in
-            reader.bool(object, name).map { $0 ? Logger.Level.info : nil }
-        }
+        Self(
+            .boolean, show: { .bool($0 != nil) },
+            read: { object, name, _, reader in
+                reader.bool(object, name).map { $0 ? Logger.Level.info : nil }
+            })
     }
 }

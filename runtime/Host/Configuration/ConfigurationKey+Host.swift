@@ -32,13 +32,15 @@ extension ConfigurationForm where Value == Configuration.Admin.Listen {
             case .address(let address): .string("\(address)")
             }
         }
-        return Self(.text, show: show) { object, name, _, reader in
-            reader.value(object, name, expected) { json in
-                guard let text = json.string else { return nil }
-                if text == "off" { return .off }
-                return ListenAddress(text).flatMap { $0.isLocal ? .address($0) : nil }
-            }
-        }
+        return Self(
+            .text, show: show,
+            read: { object, name, _, reader in
+                reader.value(object, name, expected) { json in
+                    guard let text = json.string else { return nil }
+                    if text == "off" { return .off }
+                    return ListenAddress(text).flatMap { $0.isLocal ? .address($0) : nil }
+                }
+            })
     }
 }
 

@@ -31,8 +31,10 @@ extension ConfigurationForm where Value == String {
     }
 
     fileprivate static var keyPlace: Self {
-        text("a file's path, or a URL that begins with https:// (http:// for this machine only) and names no user") {
-            text in
+        text(
+            "a file's path, or a URL that begins with https:// (http:// for this machine only) and names no user",
+            showsGiven: false
+        ) { text in
             guard let scheme = ["https://", "http://"].first(where: text.hasPrefix) else {
                 return text.contains("://") || text.isEmpty ? nil : text
             }
@@ -45,32 +47,38 @@ extension ConfigurationForm where Value == String {
 
 extension ConfigurationForm where Value == Set<String> {
     fileprivate static var users: Self {
-        Self(.list, show: { .array($0.sorted().map { PositionedJSON(.string($0)) }) }) { object, name, _, reader in
-            reader.strings(object, name).map { Set($0) }
-        }
+        Self(
+            .list, show: { .array($0.sorted().map { PositionedJSON(.string($0)) }) },
+            read: { object, name, _, reader in
+                reader.strings(object, name).map { Set($0) }
+            })
     }
 }
 
 extension ConfigurationForm where Value == [String: Budget] {
     /// What is named of a budget that there is changes it; any other name adds one.
     fileprivate static var budgets: Self {
-        Self(.object, show: show) { object, name, old, reader in
-            guard let json = object.json[name] else { return nil }
-            guard let members = json.members else {
-                reader.report(json, object.path(of: name), "must be an object, not \(json.kind)")
-                return nil
-            }
-            var budgets = old ?? [:]
-            for member in members {
-                let path = "\(object.path(of: name)).\(member.key)"
-                guard !member.key.isEmpty, member.key.utf8.count <= 64, !member.key.contains(":") else {
-                    reader.report(at: member.keyPosition, path, "must be a name of 1…64 bytes without colons")
-                    continue
+        Self(
+            .object, show: show,
+            read: { object, name, old, reader in
+                guard let json = object.json[name] else { return nil }
+                guard let members = json.members else {
+                    reader.report(json, object.path(of: name), "must be an object, not \(json.kind)")
+                    return nil
                 }
-                if let budget = read(member.value, path, budgets[member.key], &reader) { budgets[member.key] = budget }
-            }
-            return budgets
-        }
+                var budgets = old ?? [:]
+                for member in members {
+                    let path = "\(object.path(of: name)).\(member.key)"
+                    guard !member.key.isEmpty, member.key.utf8.count <= 64, !member.key.contains(":") else {
+                        reader.report(at: member.keyPosition, path, "must be a name of 1…64 bytes without colons")
+                        continue
+                    }
+                    if let budget = read(member.value, path, budgets[member.key], &reader) {
+                        budgets[member.key] = budget
+                    }
+                }
+                return budgets
+            })
     }
 
     private static func read(

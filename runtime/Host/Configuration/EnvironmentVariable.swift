@@ -84,7 +84,7 @@ public enum EnvironmentVariable {
         case .list:
             // An array of JSON, or texts between commas; an address may begin with a bracket too.
             let second = text.dropFirst().first { $0 != " " }
-            if text.hasPrefix("["), second == "\"" || second == "]" {
+            if text.hasPrefix("["), text.hasSuffix("]") || second == "\"" {
                 return try PositionedJSON.parse(Array(text.utf8))
             }
             let texts = text.split(separator: ",").map { $0.drop { $0 == " " } }.map { part in

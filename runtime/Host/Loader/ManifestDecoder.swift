@@ -87,7 +87,8 @@ public struct ManifestDecoder: Sendable {
         case .http, .cloudEvents, .sse, .webSocket: break
         case .queue, .schedule:
             misplaced(
-                root, ["auth", "rateLimit"], "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\"", &reader)
+                root, ["auth", "rateLimit"],
+                "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\"", &reader)
         }
         switch trigger {
         case .http, .cloudEvents, .sse, .webSocket:
