@@ -165,7 +165,7 @@ def test_the_certificates_end(tmp_path, functions):
         tls = {"certificate": str(tmp_path / "certificate.pem"), "key": str(tmp_path / "key.pem")}
         return doctor(tmp_path, functions, {"http": {"tls": tls}}, status)["certificate"][0]
 
-    assert check(90)["status"] == "ok" and "89 days" in check(90)["detail"]
+    assert check(90)["status"] == "ok" and "90 days" in check(90)["detail"]
     assert check(3)["status"] == "warning" and "SIGHUP" in check(3)["mend"]
     tls = {"certificate": str(tmp_path / "none"), "key": str(tmp_path / "key.pem")}
     assert doctor(tmp_path, functions, {"http": {"tls": tls}}, 1)["certificate"][0]["status"] == "failed"

@@ -77,7 +77,7 @@ def test_a_host_at_trace_level_shows_none_in_log_health_and_crash(make_host, tmp
     host = make_host(functions=tmp_path / "functions", config=config, env=values)
     for token in (SECRET, "x"):
         host.client.get("/crash", headers={"authorization": f"Bearer {token}"})
-        host.client.get(f"/crash?ticket={token}")
+        host.client.get(f"/none?ticket={token}")
     health = host.client.get("/health")
     assert SECRET not in health.body.decode()
     try:
