@@ -139,8 +139,12 @@ struct DownloadClient {
         }
         guard (200..<300).contains(response.status.code) else {
             let refusal = try? JSON.decode(Refusal.self, from: answer)
-            let details = (refusal?.details ?? []).map { "\n  \($0.field): \($0.problem)" }.joined()
-            let message = refusal?.message ?? "that is no answer of Ferry; is \(baseURL) the right address?"
+            let details = (refusal?.details ?? []).map {
+                "\n  \(Terminal.plain($0.field)): \(Terminal.plain($0.problem))"
+            }.joined()
+            let message =
+                refusal.map { Terminal.plain($0.message) }
+                ?? "that is no answer of Ferry; is \(baseURL) the right address?"
             let hint = response.status == .unauthorized ? "\n  \(DownloadClient.tokenHint)" : ""
             throw CommandFailure("\(method) \(path) was answered \(response.status.code): \(message)\(details)\(hint)")
         }
