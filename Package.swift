@@ -132,7 +132,7 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         "Emulator",
         ["Emulator", "ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
     ),
-    ("Ferry", ["ferry", "FunctionKit", nioCore, logging]),
+    ("Ferry", ["ferry", "Host", "FunctionKit", nioCore, logging]),
 ]
 for test in testDependencies {
     let path = "Tests/\(test.module)Tests"

@@ -107,11 +107,13 @@ struct Supervisor: Service {
         var environment: [String: String] = [:]
         // Swift's backtracer holds a crashed process for seconds, in which its callers wait and it is not replaced.
         if getenv("SWIFT_BACKTRACE") == nil { environment["SWIFT_BACKTRACE"] = "enable=no" }
-        if core.configuration.redis.url == nil { environment["REDIS_URL"] = core.redisURL }
+        // The names that win over the others. An empty variable is none.
+        if core.configuration.redis.url == nil { environment["FERRY_REDIS_URL"] = core.redisURL }
         if let localS3 = core.localS3 {
-            environment["S3_ENDPOINT"] = try await localS3.waitUntilServing()
-            environment["S3_ACCESS_KEY_ID"] = localS3.credentials.accessKeyID
-            environment["S3_SECRET_ACCESS_KEY"] = localS3.credentials.secretAccessKey.revealed
+            environment["FERRY_STORAGE_ENDPOINT"] = try await localS3.waitUntilServing()
+            environment["FERRY_STORAGE_ACCESS_KEY_ID"] = localS3.credentials.accessKeyID
+            environment["FERRY_STORAGE_SECRET_ACCESS_KEY"] = localS3.credentials.secretAccessKey.revealed
+            environment["FERRY_STORAGE_SECRET_ACCESS_KEY_FILE"] = ""
         }
         return environment
     }

@@ -137,8 +137,10 @@ public struct Configuration: Sendable {
     public var identity = IdentityOptions()
     /// How much callers may do.
     public var limits = LimitsOptions()
-    /// The server's certificate; `nil` for plain HTTP.
-    public var tls: TLS?
+    /// The file of the server's certificate, with what it was issued by behind it.
+    public var tlsCertificate: String?
+    /// The file of the certificate's private key.
+    public var tlsKey: String?
     /// The HTTP server.
     public var http = HTTPServerOptions()
     /// The event loops; as many as the machine has cores when `nil`.
@@ -159,6 +161,10 @@ public struct Configuration: Sendable {
     public var downloads = DownloadsConfiguration()
     /// Functions in processes of their own.
     public var isolation = Isolation()
+    /// Where each key that is set comes from, by its path; the others have their defaults.
+    public internal(set) var sources: [String: ConfigurationSource] = [:]
+    /// What does not hinder the start and should be mended; the reasons begin with `warning: `.
+    public internal(set) var warnings: [FileProblem] = []
 
     /// The defaults.
     public init() {}

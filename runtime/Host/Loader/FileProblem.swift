@@ -20,6 +20,9 @@ public struct FileProblem: Error, Sendable, Hashable, Comparable, CustomStringCo
         self.excerpt = excerpt
     }
 
+    /// Whether it is a warning, whose reason begins with `warning: `.
+    public var isWarning: Bool { reason.hasPrefix("warning: ") }
+
     /// `file:line:column: reason`.
     public var description: String {
         var place = file
