@@ -95,6 +95,9 @@ import Testing
         ("cursor=-1.00000000000040008000000000000000", ["cursor"]),
         ("cursor=zzzzzzzzzzzzzz.00000000000040008000000000000000", ["cursor"]),
         ("cursor=1.0000000000004000800000000000000é", ["cursor"]),
+        ("cursor=1.éééééééééééééééé", ["cursor"]),
+        ("cursor=1.%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A90000000000000000", ["cursor"]),
+        ("cursor=zzzzzzzzzzz.00000000000040008000000000000000", ["cursor"]),
     ])
     func `every problem is told`(_ query: String, _ fields: [String]) async throws {
         try await DownloadBench.with { bench in
