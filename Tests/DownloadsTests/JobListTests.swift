@@ -79,10 +79,11 @@ import Testing
         }
     }
 
-    @Test func `jobs past their retention are not shown`() async throws {
+    @Test func `jobs past their retention, and rows that are none of a job's, are not shown`() async throws {
         try await DownloadBench.with { bench in
             let old = Timestamp(milliseconds: Timestamp.now.milliseconds - 2_592_000_001)
             _ = try await add(bench, at: old, status: "failed")
+            _ = try await add(bench, at: .now, status: "of another program")
             let unfinished = try await add(bench, at: old)
             #expect(try ids(try await list(bench)) == [unfinished])
         }

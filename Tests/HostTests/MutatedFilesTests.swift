@@ -52,7 +52,10 @@ import Testing
         let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
         guard let line = problem.line, let column = problem.column else { return }
         let isInside = (1...lines.count).contains(line) && (1...lines[line - 1].count + 1).contains(column)
-        #expect(isInside && !problem.reason.isEmpty, "\(problem): \(shown(text))")
+        let isPlain = problem.description.unicodeScalars.allSatisfy {
+            $0 == "\n" || $0.properties.generalCategory != .control
+        }
+        #expect(isInside && isPlain && !problem.reason.isEmpty, "\(problem): \(shown(text))")
     }
 
     @Test func `a mutated manifest is a manifest or has problems in it`() {
