@@ -117,6 +117,16 @@ def judge(case, data, is_cut, statuses):
         need(ids == case.ids or is_last or is_cut or case.ending in ("shut", "reset"), "no answer", ids, case.ids)
 
 
+def judge_s3(case, data, is_cut, statuses):
+    """Answers of the local S3 endpoint: one at least begins as it should, and none says that the endpoint failed."""
+    need(not data or re.match(rb"HTTP/1\.[01] \d{3} ", data), "no answer", data[:300])
+    for found in re.findall(rb"(?m)^HTTP/1\.[01] (\d{3}) ", data):
+        status = int(found)
+        statuses[status] = statuses.get(status, 0) + 1
+        need(status < 500 or status == 501, "the endpoint failed", data[:600])
+    need(b"\r\ninjected:" not in data.lower(), "an injected field", data[:600])
+
+
 def check(reply, case, sent):
     need(reply.status in STATUSES, "an undocumented status", reply.status, reply.body[:500])
     if reply.status == 501:
@@ -172,15 +182,21 @@ def frames(data, is_cut):
 class Fuzz:
     """One host under fire."""
 
-    def __init__(self, host, mutator, width=32):
+    def __init__(self, host, mutator, width=32, port=None, judge=judge):
         self.host, self.mutator, self.width = host, mutator, width
-        self.statuses, self.requests, self.kinds, self.slowest = {}, 0, {}, (0, None)
+        self.port, self.judge = port or host.port, judge
+        self.statuses, self.kinds, self.slowest = {}, {}, (0, None)
+        # How many requests were begun, in how many cases.
+        self.requests = self.number = 0
         self.under_way = {}
         self.failures = []
 
-    def run(self, numbers):
-        """Sends the cases of these numbers; raises for the first that went wrong."""
-        asyncio.run(self.send_all(iter(numbers)))
+    def run(self, until, seconds):
+        """Sends the next cases, until there are so many requests in all; raises for what went wrong or took too long."""
+        try:
+            asyncio.run(asyncio.wait_for(self.send_all(until), seconds))
+        except TimeoutError:
+            raise AssertionError(f"{self.requests} requests of {until} within {seconds} s\n{self.report()}") from None
         if self.failures or self.host.process.poll() is not None:
             raise AssertionError(self.report())
 
@@ -193,18 +209,19 @@ class Fuzz:
             text.append(f"{error!r}\n  {case}\n  answer = {data[:1500]!r}")
         return "\n".join([*text, self.host.text()[-3000:]])
 
-    async def send_all(self, numbers):
+    async def send_all(self, until):
         async def work():
-            for number in numbers:
-                if len(self.failures) > 7 or self.host.process.poll() is not None:
-                    return
+            while self.requests < until and len(self.failures) < 8 and self.host.process.poll() is None:
+                number = self.number
+                self.number += 1
                 case = self.mutator.case(number)
+                self.requests += case.count
                 self.under_way[number] = case
                 began = time.monotonic()
                 data, error = b"", None
                 try:
                     data, is_cut = await asyncio.wait_for(self.send(case), DEADLINE)
-                    judge(case, data, is_cut, self.statuses)
+                    self.judge(case, data, is_cut, self.statuses)
                 except TimeoutError:
                     error = Wrong(f"the connection did not end within {DEADLINE} s")
                 except (Wrong, ValueError, KeyError) as wrong:
@@ -218,7 +235,6 @@ class Fuzz:
                         return
                 if error is not None:
                     self.failures.append((case, error, data))
-                self.requests += case.count
                 self.kinds[case.kind] = self.kinds.get(case.kind, 0) + case.count
                 self.slowest = max(self.slowest, (time.monotonic() - began, case.number))
                 # What killed a process is among those that had just ended, too.
@@ -228,7 +244,7 @@ class Fuzz:
 
     async def send(self, case):
         """All that comes back, and whether it may be cut anywhere."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.host.port, limit=1 << 20)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
         try:
             return await self.exchange(case, reader, writer)
         finally:
@@ -282,27 +298,39 @@ class Fuzz:
 def processes(host):
     """The host's process and those of its functions."""
     found = [host.process.pid]
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
-            if rest.split()[1] == str(host.process.pid) and name == "ferry":
-                found.append(int(path.parent.name))
+            words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
+        if "serve-function" in words and str(host.data) in words:
+            found.append(int(path.parent.name))
     return found
 
 
 def memory_kib(host):
-    return sum(resident_kib(pid) for pid in processes(host))
+    """What each process holds."""
+    return {pid: resident_kib(pid) for pid in processes(host)}
+
+
+def growth_kib(before, after):
+    """How much more is held by those that were there before."""
+    return sum(after[pid] - before[pid] for pid in before if pid in after)
 
 
 def descriptors(host):
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in processes(host))
+    return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in processes(host)}
 
 
-def settled(host, most, timeout=30):
-    """Waits until not more files than before are open."""
-    wait_until(lambda: descriptors(host) <= most, timeout, lambda: f"{descriptors(host)} files are open, not {most}")
+def settled(host, before, timeout=30):
+    """Waits until those that were there before have no more files open than then, but for a few of every new process."""
+
+    def is_so():
+        now = descriptors(host)
+        few = 8 + 8 * len(now.keys() - before.keys())
+        return all(now[pid] <= before[pid] + few for pid in before if pid in now)
+
+    wait_until(is_so, timeout, lambda: f"{descriptors(host)} files are open, not {before}")
 
 
 def check_log(host):

@@ -62,7 +62,7 @@ class Route:
 
 def routes(folder):
     """Every route of a folder of functions, and the host's own."""
-    found = [Route("health", "http", "GET", path) for path in ("/health", "/health/liveness", "/health/readiness")]
+    found = [Route("health", "http", "GET", path) for path in ("/health", "/health/liveness", "/health/readiness", "/openapi.json", "/docs")]
     for path in sorted(pathlib.Path(folder).glob("*/function.json")):
         manifest = json.loads(path.read_text())
         for kind in ("http", "cloudevents", "sse", "websocket"):
@@ -594,6 +594,61 @@ class Mutator:
         case.is_forged = True
         if changed == ticket.encode():
             case.is_forged = False
+        return case
+
+
+class S3Mutator(Mutator):
+    """Makes cases for an S3 endpoint, of requests that were signed: (method, target)."""
+
+    NAMES = [
+        b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"content-md5", b"content-type", b"expect", b"accept-encoding",
+        b"x-amz-acl", b"x-amz-copy-source", b"x-amz-copy-source-range", b"x-amz-meta-a", b"x-amz-content-sha256", b"x-amz-decoded-content-length", b"x-amz-date",
+        b"x-amz-sdk-checksum-algorithm", b"x-amz-checksum-crc32", b"x-amz-tagging", b"authorization", b"content-encoding", b"x-id",
+    ]
+    VALUES = [
+        b"bytes=0-", b"bytes=-5", b"bytes=5-1", b"bytes=99999999999999999999-", b"bytes=0-0,2-3", b"bytes=a-b", b"*", b'"x"', b"Fri, 27 Nov 2026 10:00:00 GMT", b"never",
+        b"/ferry/downloads/20001.zip", b"/ferry/%00", b"ferry", b"/", b"aws-chunked", b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", b"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        b"UNSIGNED-PAYLOAD", b"20260101T000000Z", b"CRC32", b"AAAA", b"AAAAAA==", b"AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+        b"AWS4-HMAC-SHA256 ", b"100-continue", b"-1", b"0", b"", b"a" * 3000, b"\xff",
+    ]
+    BODIES = [
+        b"", b"x", b"<", b"<Delete><Object><Key>a</Key></Object></Delete>", b"<Delete>" + b"<a>" * 5000, b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>",
+        b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"&#x0;", b"<a b='", b"\xff\xfe<\0a\0>\0", b"5;chunk-signature=0\r\nabcde\r\n0\r\n\r\n", b"x" * 100_000,
+    ]
+
+    def __init__(self, seed, signed, host):
+        routes = [Route("s3", "http", method, target) for method, target in signed]
+        super().__init__(seed, routes, ["x"])
+        self.host = host
+        self.kinds = [
+            ("fields", 30, self.fields), ("target", 20, self.target), ("bytes", 15, self.scrambled), ("line", 5, self.line), ("framing", 5, self.framing),
+            ("garbage", 5, self.garbage), ("oversized", 1, self.oversized),
+        ]
+
+    def base(self, route=None, kinds=()):
+        route = route or self.pick(self.routes)
+        body = self.pick(self.BODIES) if route.method in ("PUT", "POST") else None
+        return Request(route.method.encode(), route.path.encode(), [(b"host", self.host.encode())], body)
+
+    def fields(self):
+        request = self.base()
+        request.fields += [(self.pick(self.NAMES), self.pick(self.VALUES)) for _ in range(self.random.randint(1, 3))]
+        if request.body is not None and self.chance(0.3):
+            request.body = self.scramble(request.body)
+        return self.finish(request)
+
+    def target(self):
+        request = self.base()
+        path, _, query = request.target.partition(b"?")
+        pairs = query.split(b"&")
+        place = self.random.randrange(len(pairs))
+        pairs[place] = self.pick([
+            self.scramble(pairs[place]), b"", pairs[place].partition(b"=")[0], pairs[place] + b"%zz", b"uploads", b"delete", b"list-type=2&max-keys=-1", b"partNumber=0", b"X-Amz-Expires=1e9",
+            b"X-Amz-Date=x", b"continuation-token=" + self.escaped(self.pick(TEXTS)).encode()[:1500], b"prefix=" + self.escaped(self.pick(TEXTS)).encode()[:1500],
+        ])
+        request.target = (self.scramble(path) if self.chance(0.3) else path).replace(b" ", b"") + b"?" + b"&".join(pairs).replace(b" ", b"")
+        case = self.finish(request)
+        case.ids = None
         return case
 
 

@@ -79,7 +79,9 @@ extension SQLiteHistory {
     ///   - place: Where to begin.
     ///   - column: The time by which the rows are sorted, before `job_id`.
     ///   - value: Reads a row.
-    ///   - rows: Fetches so many rows behind a place.
+    ///   - fetch: Fetches so many rows behind a place.
+    /// - Returns: The values, in the order of the rows.
+    /// - Throws: What `fetch` throws, and what `value` throws but for a row that cannot be read.
     private static func readable<Value>(
         _ limit: Int, after place: HistoryPlace?, by column: String, _ value: (Row) throws -> Value,
         rows fetch: (HistoryPlace?, Int) throws -> [Row]
