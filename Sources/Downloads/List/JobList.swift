@@ -33,6 +33,8 @@ public enum JobList {
             writer.key("jobs")
             try writer.array { writer in
                 for summary in page where !settings.isOver(summary.job, at: now) {
+                    // A row that is none of a download job's hides no other.
+                    guard JobStatus(rawValue: summary.job.status) != nil else { continue }
                     try summary.write(to: &writer, at: now)
                 }
             }

@@ -183,7 +183,7 @@ public struct Reconciler: Sendable {
     private func giveUp(_ job: HistoryJob) async throws -> Outcome {
         let failure = JobFailure(
             code: ErrorClass.storage.rawValue,
-            message: "The job was lost by the queue \(job.raises + 1) times and is not queued again.")
+            message: "The job was lost by the queue \(job.raises &+ 1) times and is not queued again.")
         let end = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
         guard let ended = try await stores.change(job, from: JobStatus.unfinished, to: end) else { return .left }
         context.logger.error("a job was lost too often", metadata: ["job": "\(job.id)"])

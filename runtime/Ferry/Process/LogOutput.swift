@@ -79,15 +79,8 @@ struct TextLogHandler: LogHandler {
     func log(event: LogEvent) {
         let merged = merged(event)
         file?.append(LogLine.json(level: event.level.rawValue, message: "\(event.message)", merged))
-        var line = "\(Timestamp.now) \(event.level) \(event.message)"
-        for (key, value) in merged.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
-        LogOutput.write(Self.plain(line) + "\n", to: STDERR_FILENO)
-    }
-
-    /// A line that is one line and commands no terminal; few need the work.
-    static func plain(_ line: String) -> String {
-        let isSuspect = line.utf8.contains { $0 < 0x20 || $0 == 0x7F || $0 == 0xC2 || $0 == 0xE2 }
-        return isSuspect ? Terminal.plain(line.replacing("\n", with: "\\n")) : line
+        LogOutput.write(
+            LogLine.text(level: event.level.rawValue, message: "\(event.message)", merged) + "\n", to: STDERR_FILENO)
     }
 }
 

@@ -28,7 +28,7 @@ public struct FileProblem: Error, Sendable, Hashable, Comparable, CustomStringCo
         var place = file
         if let line { place += ":\(line)" }
         if let column { place += ":\(column)" }
-        return "\(place): \(reason)"
+        return "\(place): \(reason.spellingOutControls)"
     }
 
     /// Orders by file, then place.
