@@ -44,7 +44,7 @@ extension Configuration {
         }
     }
 
-    private func secret(
+    func secret(
         _ section: StrictReader.Object, _ key: String, _ reader: inout StrictReader
     ) -> Secret? {
         guard let text = reader.string(section, key) else { return nil }

@@ -64,6 +64,7 @@ public struct ConfigurationChange: Sendable {
         Key("log.level", .direct, \.log.level),
         Key("log.format", .restart, \.log.format),
         Key("downloads", .functions, \.downloads),
+        Key("callbacks", .restart, \.callbacks),
         Key("admin", .restart, \.admin),
         Key("identity", .restart, \.identity),
         Key("limits", .restart, \.limits),

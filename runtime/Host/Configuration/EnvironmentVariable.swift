@@ -18,6 +18,7 @@ public struct EnvironmentVariable: Sendable {
         EnvironmentVariable(name: "S3_SECRET_ACCESS_KEY", key: "storage.secretAccessKey"),
         EnvironmentVariable(name: "FERRY_JWT_SECRET", key: "identity.jwt.secret"),
         EnvironmentVariable(name: "FERRY_TICKET_SECRET", key: "identity.ticketSecret"),
+        EnvironmentVariable(name: "FERRY_CALLBACK_SECRET", key: "callbacks.secret"),
         EnvironmentVariable(name: "FERRY_LOG_LEVEL", key: "log.level"),
         EnvironmentVariable(name: "FERRY_LOG_FORMAT", key: "log.format"),
     ]
