@@ -57,12 +57,17 @@ var targets: [Target] = [
         swiftSettings: settings),
 
     .target(name: "WebTokens", dependencies: ["COpenSSL"], swiftSettings: settings),
+    .target(
+        name: "Webhooks",
+        dependencies: ["FunctionKit", "WebTokens", nioCore, nioPosix, nioHTTP1, nioSSL, logging],
+        swiftSettings: settings),
 
     .target(
         name: "Host",
         dependencies: [
-            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "WebTokens", "COpenSSL", "CZlib", nioCore, nioPosix,
-            nioSSL, logging, httpTypes, deque, serviceLifecycle,
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "WebTokens", "Webhooks", "COpenSSL", "CZlib",
+            nioCore,
+            nioPosix, nioSSL, logging, httpTypes, deque, serviceLifecycle,
         ],
         path: "runtime/Host", swiftSettings: settings),
     .target(
@@ -75,7 +80,7 @@ var targets: [Target] = [
         name: "ferry",
         dependencies: [
             "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
-            "WebTokens", "ZipArchive",
+            "WebTokens", "Webhooks", "ZipArchive",
             nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, asyncHTTPClient, logging, serviceLifecycle, unixSignals,
             argumentParser,
         ],
@@ -121,10 +126,12 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
     ),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
     ("WebTokens", ["WebTokens"]),
+    ("Webhooks", ["Webhooks", "FunctionKit", nioCore, nioPosix, nioHTTP1, nioSSL]),
     (
         "Host",
         [
-            "Host", "WebTokens", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1, logging,
+            "Host", "WebTokens", "Webhooks", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1,
+            logging,
             httpTypes, serviceLifecycle,
         ]
     ),

@@ -45,12 +45,14 @@ public struct JobCancellation: Sendable {
                 guard let ended = try await stores.change(job, from: JobStatus.unfinished, to: end) else { continue }
                 await align(ended)
                 await withdraw(job)
+                await stores.outbox.announce(ended)
                 return .cancelled
             case .ready:
                 let end = HistoryChange(status: JobStatus.expired.rawValue, at: now)
                 guard let ended = try await stores.change(job, from: [.ready], to: end) else { continue }
                 await align(ended)
                 if let archive = job.archive { await stores.discard(archive) }
+                await stores.outbox.announce(ended)
                 return .expired
             case .failed, .expired, .cancelled:
                 // Redis may have been away when it came to that.

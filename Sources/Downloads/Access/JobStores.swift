@@ -6,6 +6,7 @@ struct JobStores: Sendable {
     let history: any HistoryStore
     let records: JobStore
     let queue: any JobQueue
+    let outbox: CallbackOutbox
 
     /// - Throws: ``FunctionKit/HTTPError`` 503 when a store is not configured.
     init(_ context: Context) throws {
@@ -13,6 +14,7 @@ struct JobStores: Sendable {
         history = try context.bindings.history
         records = try context.jobStore
         queue = try context.bindings.queue(DownloadTask.queue)
+        outbox = try CallbackOutbox(context)
     }
 
     /// The job as the history has it, for a change.

@@ -8,13 +8,21 @@ public struct ReconcileReport: Sendable, Hashable {
     public var closedJobs = 0
     /// Jobs that were lost once too often and have failed.
     public var failedJobs = 0
+    /// Callbacks that were queued again.
+    public var raisedCallbacks = 0
+    /// Callbacks that were lost at their last attempt and are given up.
+    public var failedCallbacks = 0
     /// Jobs that could not be dealt with; the next look tries them again.
     public var failures = 0
     /// Where the next look goes on; `nil` at the beginning.
     public var next: HistoryPlace?
+    /// Where the next look at callbacks goes on; `nil` at the beginning.
+    public var nextCallback: HistoryPlace?
 
     /// Whether there was nothing to do.
-    public var isEmpty: Bool { raisedJobs + closedJobs + failedJobs + failures == 0 }
+    public var isEmpty: Bool {
+        raisedJobs + closedJobs + failedJobs + raisedCallbacks + failedCallbacks + failures == 0
+    }
 
     init() {}
 }

@@ -11,6 +11,8 @@ public import FunctionKit
 ///   next round begins in the history; the record is written for that round, so that the numbers that watchers see go on
 ///   growing; the queue gets the job. That is done three times at most.
 ///
+/// Callbacks that are due and that the queue does not have are queued again, too (`Reconciler+Callbacks.swift`).
+///
 /// One process at a time looks: it holds a lease in the history. Two that both believe to have it do no harm: every
 /// change is a compare-and-set on round and state in the history. What an operator throws away is finished in the history
 /// first, so it is not seen here. A look goes through the jobs page by page and may stop anywhere.
@@ -24,9 +26,9 @@ public struct Reconciler: Sendable {
     /// The name of the lease.
     static let lease = "reconciler"
 
-    private let context: Context
+    let context: Context
     private let settings: DownloadsConfiguration
-    private let stores: JobStores
+    let stores: JobStores
     private let events: JobEvents
 
     /// Makes a reconciler.
@@ -40,11 +42,13 @@ public struct Reconciler: Sendable {
         events = try JobEvents(context)
     }
 
-    private enum Outcome: Sendable {
+    enum Outcome: Sendable {
         case left
         case raised
         case closed
         case failed
+        case raisedCallback
+        case failedCallback
         case error
         /// A store is away: the others would fare no better.
         case away(any Error)
@@ -55,42 +59,61 @@ public struct Reconciler: Sendable {
     /// - Parameters:
     ///   - holder: Who looks; each process has a name of its own.
     ///   - place: Where the look before has stopped.
+    ///   - callbackPlace: Where the look before has stopped at callbacks.
     ///   - now: The time by which jobs are old enough.
     /// - Returns: What was done; `nil` when another holder has the lease.
     /// - Throws: A store's error when it is away; what was done before stays done.
     /// - Cancellation: ends the look after what is under way.
     public func look(
-        as holder: String, after place: HistoryPlace? = nil, at now: Timestamp = .now
+        as holder: String, after place: HistoryPlace? = nil, callbacksAfter callbackPlace: HistoryPlace? = nil,
+        at now: Timestamp = .now
     ) async throws -> ReconcileReport? {
         var report = ReconcileReport()
         report.next = place
+        report.nextCallback = callbackPlace
         let bound = now + (.zero - settings.reconcileAge)
         var isHeld = false
-        while !isLate {
-            let jobs = try await stores.history.list(
-                states: JobStatus.unfinished.names, changedBefore: bound, after: report.next, limit: Self.pageCount)
-            guard let last = jobs.last else {
-                report.next = nil
-                break
-            }
-            // Not before there is something to look at: a lease costs a commit.
+        // Not before there is something to look at: a lease costs a commit.
+        func hold() async throws -> Bool {
             if !isHeld {
                 isHeld = try await stores.history.lease(
                     Self.lease, to: holder, for: settings.reconcileLease, at: .now)
-                guard isHeld else { return nil }
             }
+            return isHeld
+        }
+        while !isLate {
+            let jobs = try await stores.history.list(
+                states: JobStatus.unfinished.names, changedBefore: bound, after: report.next, limit: Self.pageCount)
+            if !jobs.isEmpty, try await !hold() { return nil }
             // A look that stopped midway begins this page again.
-            guard try await settle(jobs, &report) else { break }
-            report.next = jobs.count < Self.pageCount ? nil : HistoryPlace(time: last.updatedAt, id: last.id)
+            guard try await settle(jobs, &report, settle) else { break }
+            report.next = Self.end(of: jobs)
             if report.next == nil { break }
         }
+        while !isLate {
+            let jobs = try await stores.history.listCallbacks(
+                states: JobStatus.finished.names, dueBefore: bound, after: report.nextCallback, limit: Self.pageCount)
+            if !jobs.isEmpty, try await !hold() { return nil }
+            guard try await settleCallbacks(jobs, &report) else { break }
+            report.nextCallback = Self.end(of: jobs)
+            if report.nextCallback == nil { break }
+        }
         return report
+    }
+
+    /// Where a page ended that others may follow.
+    private static func end(of page: [HistoryJob]) -> HistoryPlace? {
+        guard page.count == pageCount, let last = page.last else { return nil }
+        return HistoryPlace(time: last.updatedAt, id: last.id)
     }
 
     private var isLate: Bool { context.remaining <= .zero || Task.isCancelled }
 
     /// - Returns: Whether all of them were looked at.
-    private func settle(_ jobs: [HistoryJob], _ report: inout ReconcileReport) async throws -> Bool {
+    func settle(
+        _ jobs: [HistoryJob], _ report: inout ReconcileReport,
+        _ body: @escaping @Sendable (HistoryJob) async throws -> Outcome
+    ) async throws -> Bool {
         try await withThrowingTaskGroup(of: Outcome.self) { group in
             var waiting = jobs[...]
             var underWay = 0
@@ -98,7 +121,7 @@ public struct Reconciler: Sendable {
             while true {
                 while underWay < Self.concurrency, outage == nil, !isLate, let job = waiting.popFirst() {
                     underWay += 1
-                    group.addTask { await outcome(of: job) }
+                    group.addTask { await outcome(of: job, body) }
                 }
                 guard let outcome = try await group.next() else { break }
                 underWay -= 1
@@ -107,6 +130,8 @@ public struct Reconciler: Sendable {
                 case .raised: report.raisedJobs += 1
                 case .closed: report.closedJobs += 1
                 case .failed: report.failedJobs += 1
+                case .raisedCallback: report.raisedCallbacks += 1
+                case .failedCallback: report.failedCallbacks += 1
                 case .error: report.failures += 1
                 case .away(let error): outage = outage ?? error
                 }
@@ -116,9 +141,11 @@ public struct Reconciler: Sendable {
         }
     }
 
-    private func outcome(of job: HistoryJob) async -> Outcome {
+    private func outcome(
+        of job: HistoryJob, _ body: @Sendable (HistoryJob) async throws -> Outcome
+    ) async -> Outcome {
         do {
-            return try await settle(job)
+            return try await body(job)
         } catch let error as any ClassifiedError where error.isUnavailable {
             return .away(error)
         } catch {
@@ -187,6 +214,7 @@ public struct Reconciler: Sendable {
         let end = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
         guard let ended = try await stores.change(job, from: JobStatus.unfinished, to: end) else { return .left }
         context.logger.error("a job was lost too often", metadata: ["job": "\(job.id)"])
+        await stores.outbox.announce(ended)
         try await stores.records.align(with: ended, files: try await stores.history.files(of: job.id))
         return .failed
     }

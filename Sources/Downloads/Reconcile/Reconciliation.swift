@@ -21,7 +21,7 @@ public struct Reconciliation: Sendable {
 
     /// Looks until cancelled, then gives the lease back. While a store is away it waits for the next time.
     public func run() async {
-        var place: HistoryPlace?
+        var report: ReconcileReport?
         var isAway = false
         while (try? await Task.sleep(for: pause)) != nil {
             // The lease is taken once for a look, so a look ends well within it.
@@ -29,8 +29,8 @@ public struct Reconciliation: Sendable {
                 logger: logger, function: "reconciler", requestID: "reconciler-\(JobID())",
                 deadline: .now + settings.reconcileLease / 2, bindings: bindings)
             do {
-                let report = try await Reconciler(context).look(as: holder, after: place)
-                place = report?.next
+                report = try await Reconciler(context).look(
+                    as: holder, after: report?.next, callbacksAfter: report?.nextCallback)
                 isAway = false
                 if let report, !report.isEmpty { log(report) }
             } catch {
@@ -58,6 +58,7 @@ public struct Reconciliation: Sendable {
             "reconciled",
             metadata: [
                 "raised": "\(report.raisedJobs)", "closed": "\(report.closedJobs)", "failed": "\(report.failedJobs)",
+                "callbacks": "\(report.raisedCallbacks)", "failed_callbacks": "\(report.failedCallbacks)",
                 "failures": "\(report.failures)",
             ])
     }

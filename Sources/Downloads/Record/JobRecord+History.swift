@@ -59,7 +59,7 @@ extension HistoryJob {
         HistoryJob(
             id: id, owner: owner, round: round, status: change.status, fileIDs: fileIDs, options: options,
             createdAt: createdAt, updatedAt: change.at, expiresAt: change.expiresAt ?? expiresAt,
-            archive: change.archive ?? archive, error: change.error)
+            archive: change.archive ?? archive, error: change.error, raises: raises, callback: callback)
     }
 }
 

@@ -69,7 +69,7 @@ struct Supervisor: Service {
         }
         let bindings = stores.bindings(
             queues: Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: manifests),
-            tickets: tickets, configuration)
+            tickets: tickets, webhooks: try core.makeWebhooks(&cleanup), configuration)
         services.append(.init(service: ReconcilerService(bindings, logger: logger)))
         services += guardServices.map { .init(service: $0) }
         if let tls = http.tls {

@@ -1,5 +1,6 @@
 public import Downloads
 public import Logging
+public import Webhooks
 
 /// The whole configuration, typed and checked: the defaults, then `config.json`, then the environment.
 public struct Configuration: Sendable {
@@ -105,6 +106,18 @@ public struct Configuration: Sendable {
         }
     }
 
+    /// The receivers of callbacks.
+    public struct Callbacks: Sendable, Hashable {
+        /// What callbacks are signed with; the data folder's file when `nil`.
+        public var secret: Secret?
+        /// Networks that are called although they are not public, as they were written.
+        public var allow: [AddressNetwork] = []
+        /// Whether `http://` is called too.
+        public var allowsHTTP = false
+        /// How callbacks are delivered.
+        public var delivery = CallbacksConfiguration()
+    }
+
     /// The admin listener.
     public struct Admin: Sendable, Hashable {
         /// Where it listens.
@@ -159,6 +172,8 @@ public struct Configuration: Sendable {
     public var record = Record()
     /// The download functions.
     public var downloads = DownloadsConfiguration()
+    /// The receivers of callbacks.
+    public var callbacks = Callbacks()
     /// Functions in processes of their own.
     public var isolation = Isolation()
     /// Where each key that is set comes from, by its path; the others have their defaults.
