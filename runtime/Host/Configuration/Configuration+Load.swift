@@ -181,7 +181,10 @@ extension Configuration {
     }
 
     private mutating func applyQueue(_ root: StrictReader.Object, with reader: inout StrictReader) {
-        let keys = ["prefix", "lockDuration", "stalledCheck", "stalledGate", "maxStalledCount", "scheduleCheck"]
+        let keys = [
+            "prefix", "lockDuration", "stalledCheck", "stalledGate", "maxStalledCount", "maxRunningPerUser",
+            "scheduleCheck",
+        ]
         guard let section = reader.object(root, "queue", keys: keys) else { return }
         let prefix = reader.value(section, "prefix", "a text that is not empty and holds no colon") { json in
             json.string.flatMap { $0.isEmpty || $0.contains(":") ? nil : $0 }
@@ -192,6 +195,7 @@ extension Configuration {
         set(&queue.stalledCheck, reader.duration(section, "stalledCheck", in: range))
         set(&queue.stalledGate, reader.duration(section, "stalledGate", in: range))
         set(&queue.maxStalledCount, reader.integer(section, "maxStalledCount", in: 0...1000))
+        set(&queue.maxRunningPerUser, reader.integer(section, "maxRunningPerUser", in: 0...10_000))
         set(&queue.scheduleCheck, reader.duration(section, "scheduleCheck", in: .milliseconds(100)...(.seconds(60))))
     }
 

@@ -60,6 +60,7 @@ public struct ConfigurationChange: Sendable {
         Key("queue.stalledCheck", .functions, \.queue.stalledCheck),
         Key("queue.stalledGate", .functions, \.queue.stalledGate),
         Key("queue.maxStalledCount", .functions, \.queue.maxStalledCount),
+        Key("queue.maxRunningPerUser", .functions, \.queue.maxRunningPerUser),
         Key("queue.scheduleCheck", .functions, \.queue.scheduleCheck),
         Key("log.level", .direct, \.log.level),
         Key("log.format", .restart, \.log.format),
