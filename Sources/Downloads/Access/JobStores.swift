@@ -64,7 +64,8 @@ struct JobStores: Sendable {
         return JobOptions(
             id: record.id.description, attempts: record.maxAttempts,
             backoff: Backoff(.exponential, delay: settings.retryDelay),
-            keepCompleted: KeepRule(age: settings.keepCompleted), keepFailed: KeepRule(age: settings.recordRetention))
+            keepCompleted: KeepRule(age: settings.keepCompleted), keepFailed: KeepRule(age: settings.recordRetention),
+            owner: record.owner)
     }
 
     /// Deletes an archive that no job has any more. Best effort: the sweeper takes what is left.

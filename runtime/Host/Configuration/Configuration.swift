@@ -76,6 +76,8 @@ public struct Configuration: Sendable {
         public var stalledGate = Duration.milliseconds(2500)
         /// How often a job's worker may be lost before the job fails.
         public var maxStalledCount = 1
+        /// How many jobs of one user a queue has running at once in all processes; 0 for any number.
+        public var maxRunningPerUser = 4
         /// How often each process makes sure that its schedules are there.
         public var scheduleCheck = Duration.seconds(30)
     }

@@ -35,6 +35,7 @@ extension ConfigurationKey {
         ConfigurationKey("queue.stalledCheck", .duration(lockTimes), \.queue.stalledCheck, .functions),
         ConfigurationKey("queue.stalledGate", .duration(lockTimes), \.queue.stalledGate, .functions),
         ConfigurationKey("queue.maxStalledCount", .integer(0...1000), \.queue.maxStalledCount, .functions),
+        ConfigurationKey("queue.maxRunningPerUser", .integer(0...10_000), \.queue.maxRunningPerUser, .functions),
         ConfigurationKey(
             "queue.scheduleCheck", .duration(.milliseconds(100)...(second * 60)), \.queue.scheduleCheck, .functions),
     ]
