@@ -135,7 +135,7 @@ def test_without_redis_nothing_is_limited_or_nothing_is_let_in(make_host, tmp_pa
             assert [answer.status for answer in answers] == [202, 202]
             assert answers[0].headers["ratelimit-limit"] is None
         else:
-            assert [(answer.status, answer.json()["code"]) for answer in answers] == [(503, "unavailable")] * 2
+            assert [(answer.status, answer.json()["code"]) for answer in answers] == [(503, "service_unavailable")] * 2
             assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
         server.start()
         # The counter was in the append-only file.

@@ -16,7 +16,8 @@ extension KeySource {
     /// - Returns: The source.
     /// - Throws: ``LoaderError`` when it cannot be read, and what `parse` throws.
     public static func file(
-        _ path: String, refresh: Duration, logger: Logger, parse: @escaping @Sendable ([UInt8]) async throws -> TokenKeySet
+        _ path: String, refresh: Duration, logger: Logger,
+        parse: @escaping @Sendable ([UInt8]) async throws -> TokenKeySet
     ) async throws -> KeySource {
         let read: @Sendable () async throws -> TokenKeySet = {
             try await parse(
