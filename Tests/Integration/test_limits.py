@@ -114,6 +114,7 @@ def test_what_comes_to_nothing_goes_back_to_its_own_window_alone(make_host, tmp_
         left = server.client.pttl(counter)
         assert get() == 429 or left < 200
         assert int(server.client.hget(counter, "used") or 2) == 2
+        assert host.stop() == 0
     finally:
         server.stop()
 
@@ -140,6 +141,7 @@ def test_without_redis_nothing_is_limited_or_nothing_is_let_in(make_host, tmp_pa
         server.start()
         # The counter was in the append-only file.
         wait_until(lambda: initiate(host, caller("alice")).status == 429, 30)
+        assert host.stop() == 0
     finally:
         server.stop(signal.SIGKILL)
 
