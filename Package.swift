@@ -25,6 +25,8 @@ let deque = Target.Dependency.product(name: "DequeModule", package: "swift-colle
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 var targets: [Target] = [
@@ -56,7 +58,7 @@ var targets: [Target] = [
         name: "JobHistory", dependencies: ["FunctionKit", "CPostgreSQL", nioCore, nioPosix, logging, grdb],
         swiftSettings: settings),
 
-    .target(name: "WebTokens", dependencies: ["COpenSSL"], swiftSettings: settings),
+    .target(name: "WebTokens", dependencies: [jwtKit, crypto], swiftSettings: settings),
     .target(
         name: "Webhooks",
         dependencies: ["FunctionKit", "WebTokens", nioCore, nioPosix, nioHTTP1, nioSSL, logging],
@@ -170,6 +172,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: targets,

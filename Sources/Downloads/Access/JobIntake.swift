@@ -19,19 +19,16 @@ public struct JobIntake: Sendable {
         stores = try JobStores(context)
     }
 
-    /// Accepts a job.
+    /// Accepts a job of the caller's.
     ///
     /// - Parameters:
     ///   - request: What is asked for.
     ///   - key: The request's `Idempotency-Key`; of all requests of an owner with the same key one makes a job.
-    ///   - owner: Whose job it is, or `nil` where identities are not used.
     /// - Returns: The job, which is committed.
     /// - Throws: ``FunctionKit/HTTPError`` 422 `idempotency_key_reused` when the key was used for something else; nothing
     ///   was written then. The history's error when it cannot commit, or when it did not answer: the job may then run.
     /// - Cancellation: a call that has begun to write goes on.
-    public func accept(
-        _ request: DownloadRequest, key: String? = nil, owner: String? = nil
-    ) async throws -> AcceptedJob {
+    public func accept(_ request: DownloadRequest, key: String? = nil) async throws -> AcceptedJob {
         let now = Timestamp.now
         let record = JobRecord(
             id: JobID(), owner: context.owner, options: request.options.json, fileIDs: request.fileIDs,

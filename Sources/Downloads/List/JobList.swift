@@ -1,6 +1,7 @@
 public import FunctionKit
 
-/// Answers a request for the jobs of an owner, newest first, from the history.
+/// Answers a request for the caller's own jobs, newest first, from the history. Where nobody is asked who he is those are
+/// the jobs without an owner.
 public enum JobList {
     /// How many jobs a request may ask for at a time.
     static let limits: ClosedRange<Int> = 1...100
@@ -12,15 +13,12 @@ public enum JobList {
     ///
     /// - Parameters:
     ///   - request: The request.
-    ///   - owner: Whose jobs; `nil` where identities are not used.
     ///   - context: What the host lends.
     /// - Returns: 200 with `{"jobs","nextCursor"}`.
     /// - Throws: ``FunctionKit/HTTPError`` 400 with every problem. The history's error.
-    public static func response(
-        to request: Request, owner: String? = nil, _ context: Context
-    ) async throws -> Response {
+    public static func response(to request: Request, _ context: Context) async throws -> Response {
         let now = Timestamp.now
-        var query = try query(request, owner: owner, at: now)
+        var query = try query(request, owner: context.owner, at: now)
         let count = query.limit
         // One more tells whether there is another page.
         query.limit += 1

@@ -54,7 +54,7 @@ struct Core: Service {
         let deployment = Deployment(makeSetup(configuration))
         try await deployment.apply(plan.items)
         cleanup.add { await waitForHandlers(deployment.allRunners) }
-        let (guards, guardServices) = try makeGuards(stores, tickets, &cleanup)
+        let (guards, guardServices) = try await makeGuards(stores, tickets, &cleanup)
         let http = try makeHTTPOptions()
         let health = stores.health
 

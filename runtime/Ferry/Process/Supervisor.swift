@@ -43,7 +43,7 @@ struct Supervisor: Service {
             throw CommandFailure(problem)
         }
         let tickets = try core.makeTickets()
-        let (guards, guardServices) = try core.makeGuards(stores, tickets, &cleanup)
+        let (guards, guardServices) = try await core.makeGuards(stores, tickets, &cleanup)
         let http = try core.makeHTTPOptions()
         let queues = try QueueSupervisor(
             manifests, settings: configuration.queue, client: stores.queueRedis, loop: stores.queueGroup.next(),
