@@ -132,7 +132,8 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
     (
         "Host",
         [
-            "Host", "WebTokens", "Webhooks", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1,
+            "Host", "Downloads", "WebTokens", "Webhooks", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix,
+            nioHTTP1,
             logging,
             httpTypes, serviceLifecycle,
         ]

@@ -23,7 +23,7 @@ final class WebhookExchange: ChannelInboundHandler {
     private var bodyBytes = 0
     private var isOver = false
 
-    /// - Parameter promise: Gets the answer; its errors are ``FunctionKit/WebhookFailure``s.
+    /// The promise gets the answer; its errors are ``FunctionKit/WebhookFailure``s.
     init(_ head: HTTPRequestHead, _ body: ByteBuffer, deadline: NIODeadline, promise: EventLoopPromise<WebhookAnswer>) {
         self.head = head
         self.body = body

@@ -9,11 +9,12 @@ struct WebhookSigner: Sendable {
     /// - Throws: ``WebTokens/TokenError`` with code `badKey` when the secret has less than 32 bytes.
     init(secret: [UInt8]) throws(TokenError) { code = try MessageCode(key: secret) }
 
-    /// The value of `Ferry-Signature`.
+    /// Signs a message.
     ///
     /// - Parameters:
     ///   - body: The body as it is sent.
     ///   - seconds: The value of `Ferry-Timestamp`, seconds since 1970.
+    /// - Returns: The value of `Ferry-Signature`.
     func signature(of body: some Sequence<UInt8>, at seconds: Int64) -> String {
         let digits = code.code(for: Array("\(seconds).".utf8) + body).map { byte in
             (byte < 16 ? "0" : "") + String(byte, radix: 16)

@@ -1,4 +1,5 @@
 import FunctionKit
+import RedisClient
 import Synchronization
 import RedisClient
 import Testing

@@ -163,7 +163,7 @@ public struct CallbackDelivery: Sendable {
         return writer.buffer
     }
 
-    /// The job as those who ask see it; the record knows more than the history, where it is as far.
+    /// The job as those who ask see it; the record knows more than the history, where it is as far and Redis is not away.
     private func record(of row: HistoryJob) async throws -> JobRecord {
         if let id = JobID(row.id), let record = try? await records.load(id), record.round == row.round,
             record.status.rawValue == row.status

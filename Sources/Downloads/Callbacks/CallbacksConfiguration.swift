@@ -15,12 +15,13 @@ public struct CallbacksConfiguration: SettingsSection, Hashable {
     /// The defaults.
     public init() {}
 
-    /// The time from an attempt that failed to the next.
+    /// Tells when to try again.
     ///
     /// - Parameters:
     ///   - attempt: The attempt that failed, from 1.
     ///   - wanted: What the receiver asks for.
     ///   - jitter: 0 to 1: which share of a fifth is left out, so that receivers that were away are not met by all at once.
+    /// - Returns: The time from the attempt that failed to the next.
     func delay(after attempt: Int, wanted: Duration?, jitter: Double) -> Duration {
         if let wanted { return min(max(wanted, .seconds(1)), retryMaxDelay) }
         // Beyond 2²⁰ times any delay is longer than the longest.

@@ -8,9 +8,10 @@ extension SQLiteHistory {
     ) async throws -> [HistoryJob] {
         guard !states.isEmpty, limit > 0 else { return [] }
         return try await calls.read { db in
+            // By itself SQLite takes the index of states, in which all jobs are that were told long ago.
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT * FROM download_jobs
+                    SELECT * FROM download_jobs INDEXED BY idx_download_jobs_callbacks
                     WHERE callback_state IS NOT NULL
                       AND (callback_state = 'pending' OR callback_round <> round OR callback_about <> status)
                       AND status IN (\(Self.placeholders(states.count))) AND updated_at < ?
