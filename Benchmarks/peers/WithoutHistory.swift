@@ -6,7 +6,8 @@ struct WithoutHistory: HTTPFunction {
     func handle(_ request: Request, _ context: Context) async throws -> Response {
         let given = context.bindings
         let bindings = Bindings(
-            keyValue: try given.keyValue, objects: try given.objects, history: NoHistory(), queues: Queues(given: given))
+            keyValue: try given.keyValue, objects: try given.objects, history: NoHistory(), queues: Queues(given: given)
+        )
         return try await Initiate().handle(
             request,
             Context(

@@ -45,7 +45,7 @@ final class TestPostgreSQL: Sendable {
         getuid() == 0 ? "setpriv --reuid \(user) --regid $(id -g \(user)) --clear-groups env HOME=/ LC_ALL=C" : "env"
     }
 
-    /// - Parameter isAwaited: Whether it returns only when the server takes calls.
+    /// Starts the server; unless it is awaited, it takes calls a moment later.
     func start(isAwaited: Bool = true) throws {
         let shell = Process()
         let input = Pipe()
@@ -76,9 +76,8 @@ final class TestPostgreSQL: Sendable {
             """)
     }
 
-    /// Ends the server; its data stay.
-    ///
-    /// - Parameter signal: `INT` as `pg_ctl stop -m fast` does, `QUIT` as with `-m immediate`, `KILL` the first process alone.
+    /// Ends the server; its data stay. `INT` is as `pg_ctl stop -m fast` does, `QUIT` as with `-m immediate`; `KILL` ends the
+    /// first process alone.
     func stop(_ signal: String = "INT") throws {
         let server = server.withLock { server in
             defer { server = nil }

@@ -128,10 +128,9 @@ final class PostgreSQLCalls: Sendable {
         }
     }
 
+    // A thread that comes from inserting takes a call first, so that those of a store with one connection get their turn.
+
     /// What to do next, or `nil` when there is nothing: then the connection is the pool's again.
-    ///
-    /// - Parameter hasInserted: Whether this thread comes from inserting: then a call is first, so that the calls of a store
-    ///   with one connection get their turn.
     private func next(_ connection: PostgreSQLConnection?, after hasInserted: Bool) -> (any PostgreSQLWork)? {
         let (work, waiting) = state.withLock { state -> ((any PostgreSQLWork)?, CheckedContinuation<Void, Never>?) in
             if !state.isInserting, !state.insertions.isEmpty, !hasInserted || state.calls.isEmpty {

@@ -29,6 +29,7 @@ final class PostgreSQLConnection: @unchecked Sendable {
     ///   - timeout: After so long the server, too, gives a statement up; half of it is its patience with locks.
     ///   - deadline: When the connection must stand.
     ///   - isWanted: Whether anybody still waits for it; asked a few times a second.
+    /// - Throws: `PostgreSQLFailure`; nothing is left open.
     init(
         _ url: PostgreSQLURL, _ library: PostgreSQLLibrary, at address: PostgreSQLAddress, timeout: Duration,
         deadline: ContinuousClock.Instant, isWanted: () -> Bool

@@ -40,6 +40,7 @@ final class PostgreSQLConnector: Sendable {
     /// - Parameters:
     ///   - deadline: When the connection must stand.
     ///   - isWanted: Whether anybody still waits for it; asked a few times a second.
+    /// - Returns: The connection, whose deadline is that of the attempt.
     /// - Throws: `PostgreSQLFailure` of the last server that was tried. One that refuses for good is the last.
     func connect(
         deadline: ContinuousClock.Instant, isWanted: () -> Bool = { true }
