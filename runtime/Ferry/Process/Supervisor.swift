@@ -24,15 +24,27 @@ struct Supervisor: Service {
     }
 
     private func serve(_ cleanup: inout Cleanup) async throws {
-        let (options, configuration, logger) = (core.options, core.configuration, core.logger)
+        let (options, logger) = (core.options, core.logger)
         async let building = BuiltFunctions.build(
             folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder)
         let stores = try await core.openStores(&cleanup)
         let built = try await building
         report(built)
-
         let launcher = SpawnLauncher(arguments: arguments, environment: try await environment())
         cleanup.add { try? await launcher.shutDown() }
+        let services = try makeServices(built, stores, launcher, &cleanup)
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+    }
+
+    /// What runs beside the stores, in the order in which it starts.
+    // Not inlined: the optimizer of Swift 6.3.1 crashes in splitting an async function with all of these throwing calls.
+    @inline(never)
+    private func makeServices(
+        _ built: BuiltFunctions, _ stores: Stores, _ launcher: SpawnLauncher, _ cleanup: inout Cleanup
+    ) throws -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        let (options, configuration, logger) = (core.options, core.configuration, core.logger)
         let pool = HandlerPool(logger: logger)
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(core.group)
@@ -76,9 +88,7 @@ struct Supervisor: Service {
             services.append(.init(service: CertificateReloader(certificates: tls, logger: logger)))
         }
         services.append(.init(service: server))
-        var quiet = logger
-        quiet.logLevel = max(quiet.logLevel, .warning)
-        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+        return services
     }
 
     private func report(_ built: BuiltFunctions) {
