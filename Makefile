@@ -44,6 +44,8 @@ test:
 
 soak:
 	@scripts/setup test
+	@$(MAKE) --no-print-directory build-tests
+	@FERRY_SOAK=1 $(SWIFT) test --skip-build --disable-xctest --scratch-path $(SCRATCH) --filter Mutated
 	@$(MAKE) --no-print-directory build CONFIG=release
 	@FERRY_SOAK=1 FERRY=$(abspath .build-release/release/ferry) $(PYTHON) -m pytest -q -rA Tests/Integration
 

@@ -25,6 +25,8 @@ let deque = Target.Dependency.product(name: "DequeModule", package: "swift-colle
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 var targets: [Target] = [
@@ -56,13 +58,18 @@ var targets: [Target] = [
         name: "JobHistory", dependencies: ["FunctionKit", "CPostgreSQL", nioCore, nioPosix, logging, grdb],
         swiftSettings: settings),
 
-    .target(name: "WebTokens", dependencies: ["COpenSSL"], swiftSettings: settings),
+    .target(name: "WebTokens", dependencies: [jwtKit, crypto], swiftSettings: settings),
+    .target(
+        name: "Webhooks",
+        dependencies: ["FunctionKit", "WebTokens", nioCore, nioPosix, nioHTTP1, nioSSL, logging],
+        swiftSettings: settings),
 
     .target(
         name: "Host",
         dependencies: [
-            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "WebTokens", "COpenSSL", "CZlib", nioCore, nioPosix,
-            nioSSL, logging, httpTypes, deque, serviceLifecycle,
+            "FunctionKit", "Downloads", "RedisClient", "BullQueue", "WebTokens", "Webhooks", "COpenSSL", "CZlib",
+            nioCore,
+            nioPosix, nioSSL, logging, httpTypes, deque, serviceLifecycle,
         ],
         path: "runtime/Host", swiftSettings: settings),
     .target(
@@ -75,7 +82,7 @@ var targets: [Target] = [
         name: "ferry",
         dependencies: [
             "FunctionKit", "Downloads", "Host", "Emulator", "RedisClient", "BullQueue", "ObjectStorage", "JobHistory",
-            "WebTokens", "ZipArchive",
+            "WebTokens", "Webhooks", "ZipArchive",
             nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, asyncHTTPClient, logging, serviceLifecycle, unixSignals,
             argumentParser,
         ],
@@ -121,10 +128,13 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
     ),
     ("JobHistory", ["JobHistory", "FunctionKit", nioCore, logging, grdb]),
     ("WebTokens", ["WebTokens"]),
+    ("Webhooks", ["Webhooks", "FunctionKit", nioCore, nioPosix, nioHTTP1, nioSSL]),
     (
         "Host",
         [
-            "Host", "WebTokens", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix, nioHTTP1, logging,
+            "Host", "Downloads", "WebTokens", "Webhooks", "FunctionKit", "BullQueue", "RedisClient", nioCore, nioPosix,
+            nioHTTP1,
+            logging,
             httpTypes, serviceLifecycle,
         ]
     ),
@@ -132,7 +142,7 @@ let testDependencies: [(module: String, dependencies: [Target.Dependency])] = [
         "Emulator",
         ["Emulator", "ObjectStorage", "FunctionKit", "Checksum", nioCore, nioPosix, nioHTTP1, asyncHTTPClient, logging]
     ),
-    ("Ferry", ["ferry", "FunctionKit", nioCore, logging]),
+    ("Ferry", ["ferry", "Host", "FunctionKit", nioCore, logging]),
 ]
 for test in testDependencies {
     let path = "Tests/\(test.module)Tests"
@@ -163,6 +173,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: targets,

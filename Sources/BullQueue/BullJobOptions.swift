@@ -28,6 +28,9 @@ public struct BullJobOptions: Sendable, Hashable {
     public var deduplication: BullDeduplication?
     /// The job that waits for this one.
     public var parent: BullParent?
+    /// Whose job it is: it then has its turn among the jobs of all owners instead of a priority. It is stored with the job,
+    /// not in its options.
+    public var owner: String?
     /// What a failure for good means to the parent; without one it waits until the job is tried again or removed.
     public var onFailure: BullChildFailure?
 
@@ -39,7 +42,7 @@ public struct BullJobOptions: Sendable, Hashable {
         attempts: Int = 0, backoff: BullBackoff? = nil, delayMs: Int64 = 0, priority: Int = 0, isLIFO: Bool = false,
         id: String? = nil, removeOnComplete: BullKeepRule? = nil, removeOnFail: BullKeepRule? = nil,
         stackTraceLimit: Int? = nil, keepLogs: Int? = nil, deduplication: BullDeduplication? = nil,
-        parent: BullParent? = nil, onFailure: BullChildFailure? = nil
+        parent: BullParent? = nil, onFailure: BullChildFailure? = nil, owner: String? = nil
     ) {
         self.attempts = attempts
         self.backoff = backoff
@@ -54,6 +57,7 @@ public struct BullJobOptions: Sendable, Hashable {
         self.deduplication = deduplication
         self.parent = parent
         self.onFailure = onFailure
+        self.owner = owner
     }
 
     /// Reads options that anyone may have written: what is missing, unknown or of the wrong type counts as not given.
@@ -163,6 +167,9 @@ public struct BullJobOptions: Sendable, Hashable {
         if let id { try BullKeys.check(customID: id) }
         guard (0...BullJobOptions.maximumPriority).contains(priority) else {
             throw BullError(.invalidOption, "a job's priority must be 0 to \(BullJobOptions.maximumPriority)")
+        }
+        if let owner, !(1...1024).contains(owner.utf8.count) {
+            throw BullError(.invalidOption, "a job's owner must have 1 to 1024 bytes")
         }
         guard attempts >= 0 else { throw BullError(.invalidOption, "a job's attempts must not be negative") }
         guard delayMs >= 0, Double(delayMs) <= BullBackoff.maximumMs else {

@@ -40,12 +40,12 @@ extension BullKeys {
     /// The names behind the prefix that are no jobs.
     private static let reserved: Set<String> = [
         "id", "wait", "active", "prioritized", "pc", "delayed", "completed", "failed", "waiting-children", "marker",
-        "stalled", "stalled-check", "events", "meta", "limiter", "repeat", "paused",
+        "stalled", "stalled-check", "events", "meta", "limiter", "repeat", "paused", "fair", "fair-time", "parked",
     ]
 
     /// Whether an id would name one of the queue's own keys.
     static func isReserved(_ id: String) -> Bool {
-        id.isEmpty || reserved.contains(id) || ["de:", "dn:", "metrics:"].contains { id.hasPrefix($0) }
+        id.isEmpty || reserved.contains(id) || ["de:", "dn:", "metrics:", "parked:"].contains { id.hasPrefix($0) }
     }
 
     /// Checks an id that a producer chose.
@@ -65,7 +65,7 @@ extension BullKeys {
         if id.hasPrefix("0:") { throw refusal("begins with 0:") }
         let parts = id.split(separator: ":", omittingEmptySubsequences: false)
         if parts.count != 1 && parts.count != 3 { throw refusal("holds a colon") }
-        if reserved.contains(id) || (parts.count == 3 && ["de", "dn", "metrics"].contains(parts[0])) {
+        if reserved.contains(id) || (parts.count == 3 && ["de", "dn", "metrics", "parked"].contains(parts[0])) {
             throw refusal("is the name of one of the queue's keys")
         }
     }

@@ -76,7 +76,8 @@ public final class BullProducer: JobQueue, Sendable {
 
         /// What few jobs have, as JSON text; empty for all others.
         private func more(waits: Bool) -> String {
-            guard waits || options.parent != nil || options.deduplication != nil else { return "" }
+            let isPlain = options.parent == nil && options.deduplication == nil && options.owner == nil
+            guard waits || !isPlain else { return "" }
             var writer = JSONWriter(capacity: 160)
             writer.object { writer in
                 if let parent = options.parent {
@@ -90,6 +91,10 @@ public final class BullProducer: JobQueue, Sendable {
                 if let deduplication = options.deduplication {
                     writer.key("de")
                     deduplication.write(into: &writer)
+                }
+                if let owner = options.owner {
+                    writer.key("owner")
+                    writer.value(owner)
                 }
                 if waits {
                     writer.key("waits")
@@ -149,6 +154,7 @@ public final class BullProducer: JobQueue, Sendable {
                 arguments: [
                     .string(id), .string(name), .string(data), .string(options.json),
                     .integer(Timestamp.now.milliseconds), .integer(Int64(options.priority)),
+                    .string(options.owner ?? ""),
                 ])
         ])
         guard let result = replies.first?.string.flatMap(JobRequeue.init) else {
@@ -206,7 +212,7 @@ public final class BullProducer: JobQueue, Sendable {
             backoff: (options.backoff ?? policy.backoff).map(BullBackoff.init),
             delayMs: options.delay.wholeMilliseconds, priority: options.priority, id: options.id,
             removeOnComplete: (options.keepCompleted ?? policy.keepCompleted).map(BullKeepRule.init),
-            removeOnFail: (options.keepFailed ?? policy.keepFailed).map(BullKeepRule.init))
+            removeOnFail: (options.keepFailed ?? policy.keepFailed).map(BullKeepRule.init), owner: options.owner)
     }
 
     /// Adds jobs in their order, so many as 200 in one step on the server.

@@ -43,6 +43,8 @@ enum BullScripts {
         case "queue": PackageResources.queue_lua
         case "plain": PackageResources.plain_lua
         case "place": PackageResources.place_lua
+        case "turn": PackageResources.turn_lua
+        case "parking": PackageResources.parking_lua
         case "add": PackageResources.add_lua
         case "addOne": PackageResources.addOne_lua
         case "held": PackageResources.held_lua
@@ -60,16 +62,17 @@ enum BullScripts {
     }
 
     private static func joined(_ name: String, _ operation: [UInt8]) -> StoreScript {
+        StoreScript(name: name, source: source(operation))
+    }
+
+    /// A text with those that it names in their places.
+    private static func source(_ text: [UInt8]) -> String {
         let directive = "@include "
         var source = ""
-        for line in String(decoding: operation, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        {
-            if line.hasPrefix(directive) {
-                source += String(decoding: shared(line.dropFirst(directive.count)), as: UTF8.self)
-            } else {
-                source += line + "\n"
-            }
+        for line in String(decoding: text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false) {
+            source +=
+                line.hasPrefix(directive) ? self.source(shared(line.dropFirst(directive.count))) : line + "\n"
         }
-        return StoreScript(name: name, source: source)
+        return source
     }
 }

@@ -32,6 +32,9 @@ public struct BullWorkerOptions: Sendable {
     public var maximumRateLimitDelay: Duration = .seconds(30)
     /// The worker's own rate limit; one of the queue's settings comes first.
     public var rateLimit: RateLimit?
+    /// How many jobs of one owner may run at once in all workers that have this bound; `nil` for any number. What other
+    /// clients' workers run counts too, but they do not heed it. Jobs without an owner are not bounded.
+    public var maxRunningPerOwner: Int?
     /// Which completed jobs are kept, for jobs that do not say.
     public var removeOnComplete: BullKeepRule = .keepAll
     /// Which failed jobs are kept, for jobs that do not say.
@@ -85,6 +88,7 @@ public struct BullWorkerOptions: Sendable {
         if let rateLimit, rateLimit.max < 1 || rateLimit.window < .milliseconds(1) {
             problems.append("rateLimit needs at least one start and 1 ms")
         }
+        if let maxRunningPerOwner, maxRunningPerOwner < 1 { problems.append("maxRunningPerOwner must be at least 1") }
         if let id, !BullWorkerOptions.isValid(id: id) {
             problems.append("id must be 1 to 64 letters, digits, - or _")
         }

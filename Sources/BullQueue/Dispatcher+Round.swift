@@ -104,8 +104,10 @@ extension Dispatcher {
 
     private func fetchArguments(_ now: Int64, _ count: Int) -> [RedisArgument] {
         let options = worker.options
+        let held = options.worksStalledAlone ? "/\(heldCount)" : ""
+        let ownerMax = options.maxRunningPerOwner.map { ":\($0)" } ?? ""
         let wanted: RedisArgument =
-            options.worksStalledAlone ? .string("\(count)/\(heldCount)") : .integer(Int64(count))
+            held.isEmpty && ownerMax.isEmpty ? .integer(Int64(count)) : .string("\(count)\(held)\(ownerMax)")
         return [
             .integer(now), wanted, .string(token), .integer(options.lockDuration.wholeMilliseconds),
             .string(options.name ?? ""), options.rateLimit.map { .integer(Int64($0.max)) } ?? "",

@@ -20,6 +20,9 @@ public enum JobStatus: String, Sendable, Hashable, Codable, CaseIterable {
 
     /// The states in which work may begin or go on.
     public static let unfinished: Set<JobStatus> = [.queued, .processing]
+
+    /// The states in which a round is over.
+    static let finished: Set<JobStatus> = Set(allCases).subtracting(unfinished)
 }
 
 extension Set<JobStatus> {

@@ -61,18 +61,22 @@ public struct Bindings: Sendable {
     private let historyStore: (any HistoryStore)?
     private let queueProvider: (any QueueProvider)?
     private let ticketIssuer: (any TicketIssuer)?
+    /// What calls receivers of webhooks; `nil` where the host has no secret to sign with.
+    public let webhooks: (any WebhookClient)?
     private let settings: Settings
 
     /// Collects what the configuration grants; what is `nil` is absent.
     public init(
         keyValue: (any KeyValueStore)? = nil, objects: (any ObjectStore)? = nil, history: (any HistoryStore)? = nil,
-        queues: (any QueueProvider)? = nil, tickets: (any TicketIssuer)? = nil, settings: Settings = Settings()
+        queues: (any QueueProvider)? = nil, tickets: (any TicketIssuer)? = nil,
+        webhooks: (any WebhookClient)? = nil, settings: Settings = Settings()
     ) {
         keyValueStore = keyValue
         objectStore = objects
         historyStore = history
         queueProvider = queues
         ticketIssuer = tickets
+        self.webhooks = webhooks
         self.settings = settings
     }
 

@@ -15,10 +15,15 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
         return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 
-    /// The time so much later; parts of a millisecond are dropped.
+    /// The time so much later; parts of a millisecond are dropped. Beyond the last time there is, it is that one, and
+    /// likewise before the first.
     public static func + (time: Timestamp, duration: Duration) -> Timestamp {
         let (seconds, attoseconds) = duration.components
-        return Timestamp(milliseconds: time.milliseconds + seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+        let (whole, isLong) = seconds.multipliedReportingOverflow(by: 1000)
+        let (sum, isFar) = time.milliseconds.addingReportingOverflow(whole)
+        let (later, isBeyond) = sum.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+        guard !isLong, !isFar, !isBeyond else { return Timestamp(milliseconds: duration < .zero ? .min : .max) }
+        return Timestamp(milliseconds: later)
     }
 
     /// Whether the first is earlier.

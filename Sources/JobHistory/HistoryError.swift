@@ -79,8 +79,9 @@ public struct HistoryError: Error, ClassifiedError, Sendable {
         }
     }
 
-    /// Whether the store cannot commit for now, which is so for everything but a duplicate.
-    public var isUnavailable: Bool { code != .duplicate }
+    /// Whether the store cannot commit for now, which is so for everything but a duplicate, and a single row that cannot
+    /// be read: no other fares worse for it.
+    public var isUnavailable: Bool { code != .duplicate && (code != .corrupt || cause != nil) }
 }
 
 extension HistoryError: Equatable {

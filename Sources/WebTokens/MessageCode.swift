@@ -1,11 +1,11 @@
-internal import COpenSSL
+internal import Crypto
 
 /// HMAC-SHA-256 (RFC 2104) with one key.
 public struct MessageCode: Sendable {
     /// The fewest bytes of a key: those of the digest (RFC 7518 section 3.2).
     public static let minimumKeyBytes = 32
 
-    private let key: [UInt8]
+    private let key: SymmetricKey
 
     /// Takes a key.
     ///
@@ -14,23 +14,16 @@ public struct MessageCode: Sendable {
         guard key.count >= MessageCode.minimumKeyBytes else {
             throw TokenError(.badKey, "A secret must have \(MessageCode.minimumKeyBytes) bytes or more.")
         }
-        self.key = key
+        self.key = SymmetricKey(data: key)
     }
 
     /// The code of a message, 32 bytes.
     public func code(for message: [UInt8]) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 32) { output, count in
-            var length: UInt32 = 0
-            let code = HMAC(
-                EVP_sha256(), key, CInt(key.count), message, message.count, output.baseAddress, &length)
-            precondition(code != nil && length == 32, "HMAC")
-            count = 32
-        }
+        Array(HMAC<SHA256>.authenticationCode(for: message, using: key))
     }
 
     /// Whether this is the code of a message; takes as long whatever differs.
     public func verify(_ code: [UInt8], of message: [UInt8]) -> Bool {
-        let expected = self.code(for: message)
-        return code.count == expected.count && CRYPTO_memcmp(code, expected, expected.count) == 0
+        HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: message, using: key)
     }
 }

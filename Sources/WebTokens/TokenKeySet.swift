@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import JWTKit
 
 /// The keys that tokens are verified with.
 public struct TokenKeySet: Sendable {
@@ -13,7 +14,7 @@ public struct TokenKeySet: Sendable {
     /// Reads public keys as PEM (`BEGIN PUBLIC KEY`, RFC 7468 section 13). Each may verify every token of its algorithm.
     ///
     /// - Throws: ``TokenError`` with code `badKey` when there is none, one is wrong, or there are too many.
-    public init(pem text: String) throws(TokenError) {
+    public init(pem text: String) async throws(TokenError) {
         var keys: [TokenKey] = []
         var body: String?
         for line in text.split(whereSeparator: \.isNewline) {
@@ -25,7 +26,7 @@ public struct TokenKeySet: Sendable {
                 else {
                     throw TokenError(.badKey, "It holds a public key that cannot be read.")
                 }
-                keys.append(try TokenKey(subjectPublicKeyInfo: Array(bytes), id: nil))
+                keys.append(try await TokenKey(pem: TokenKeySet.pem(bytes)))
                 body = nil
             default: body?.append(line)
             }
@@ -42,14 +43,24 @@ public struct TokenKeySet: Sendable {
     /// which do not belong in what is published.
     ///
     /// - Throws: ``TokenError`` with code `badKey` when it is no such set, or has too many keys.
-    public init(jwks bytes: [UInt8]) throws(TokenError) {
+    public init(jwks bytes: [UInt8]) async throws(TokenError) {
         guard let set = try? JSONDecoder().decode(WebKeySet.self, from: Data(bytes)) else {
             throw TokenError(.badKey, "It is no JWK Set.")
         }
         guard set.keys.count <= TokenKeySet.maxKeyCount else {
             throw TokenError(.badKey, "It has more than \(TokenKeySet.maxKeyCount) keys.")
         }
-        keys = set.keys.compactMap { $0.value?.tokenKey }
+        var keys: [TokenKey] = []
+        for case let key? in set.keys.map(\.key) {
+            if let key = try? await TokenKey(key) { keys.append(key) }
+        }
+        self.keys = keys
+    }
+
+    /// The one form that is read everywhere: other programs break lines elsewhere.
+    private static func pem(_ bytes: Data) -> String {
+        let text = bytes.base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
+        return "-----BEGIN PUBLIC KEY-----\n\(text)\n-----END PUBLIC KEY-----\n"
     }
 
     /// How many keys there are.
@@ -59,10 +70,16 @@ public struct TokenKeySet: Sendable {
 private struct WebKeySet: Decodable {
     /// An element that may be of any shape.
     struct Element: Decodable {
-        let value: WebKey?
+        private struct Use: Decodable {
+            let use: String?
+        }
+
+        /// The key, when it is one for signatures.
+        let key: JWK?
 
         init(from decoder: any Decoder) throws {
-            value = try? WebKey(from: decoder)
+            let use = try? Use(from: decoder).use ?? "sig"
+            key = use == "sig" ? try? JWK(from: decoder) : nil
         }
     }
 

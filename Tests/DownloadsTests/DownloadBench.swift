@@ -17,7 +17,9 @@ struct DownloadBench: Sendable {
     let history: SwitchedHistory
     let objects = HookedObjects()
     let queue = NotingQueue()
+    let webhooks = NotingWebhooks()
     var settings = DownloadsConfiguration()
+    var callbacks = CallbacksConfiguration()
 
     var store: JobStore { JobStore(keyValue, retention: settings.recordRetention) }
 
@@ -26,13 +28,15 @@ struct DownloadBench: Sendable {
     ) -> Context {
         var sections = Settings()
         sections[DownloadsConfiguration.self] = settings
+        sections[CallbacksConfiguration.self] = callbacks
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         return Context(
             logger: logger, function: "test", requestID: "request-1", deadline: .now + timeLimit, attempt: attempt,
             user: user,
             bindings: Bindings(
-                keyValue: keyValue, objects: objects, history: history, queues: queue, settings: sections),
+                keyValue: keyValue, objects: objects, history: history, queues: queue, webhooks: webhooks,
+                settings: sections),
             reportProgress: reports.map { reports in { @Sendable json in reports.all.withLock { $0.append(json) } } })
     }
 

@@ -92,10 +92,11 @@ import Testing
         }
     }
 
-    @Test func `jobs past their retention are not shown`() async throws {
+    @Test func `jobs past their retention, and rows that are none of a job's, are not shown`() async throws {
         try await DownloadBench.with { bench in
             let old = Timestamp(milliseconds: Timestamp.now.milliseconds - 2_592_000_001)
             _ = try await add(bench, at: old, status: "failed")
+            _ = try await add(bench, at: .now, status: "of another program")
             let unfinished = try await add(bench, at: old)
             #expect(try ids(try await list(bench)) == [unfinished])
         }
@@ -108,6 +109,9 @@ import Testing
         ("cursor=-1.00000000000040008000000000000000", ["cursor"]),
         ("cursor=zzzzzzzzzzzzzz.00000000000040008000000000000000", ["cursor"]),
         ("cursor=1.0000000000004000800000000000000é", ["cursor"]),
+        ("cursor=1.éééééééééééééééé", ["cursor"]),
+        ("cursor=1.%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A90000000000000000", ["cursor"]),
+        ("cursor=zzzzzzzzzzz.00000000000040008000000000000000", ["cursor"]),
     ])
     func `every problem is told`(_ query: String, _ fields: [String]) async throws {
         try await DownloadBench.with { bench in

@@ -36,7 +36,11 @@ import Testing
         (#"{"file_ids":70000}"#, ["file_ids: must be an array of integers"]),
         (#"{"file_ids":null}"#, ["file_ids: must be an array of integers"]),
         (#"{"file_ids":[70000],"file_ids":[1]}"#, ["file_ids: is given twice"]),
-        (#"{"file_ids":[70000],"callback_url":"x"}"#, ["callback_url: is not known"]),
+        (#"{"file_ids":[70000],"callback":"x"}"#, ["callback: is not known"]),
+        (
+            #"{"file_ids":[70000],"callback_url":"x"}"#,
+            ["callback_url: cannot be used: this host has no callbacks.secret"]
+        ),
         (#"{"file_ids":[70000],"on_missing":"ignore"}"#, [#"on_missing: must be "skip" or "fail""#]),
         (#"{"file_ids":[70000],"on_missing":null}"#, [#"on_missing: must be "skip" or "fail""#]),
         (#"{"file_ids":[70000],"archive_name":""}"#, ["archive_name: must have 1 to 128 characters"]),

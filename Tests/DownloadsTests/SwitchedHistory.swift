@@ -65,6 +65,16 @@ final class SwitchedHistory: HistoryStore {
         try check("list")
         return try await store.list(states: states, changedBefore: changedBefore, after: place, limit: limit)
     }
+    func listCallbacks(
+        states: Set<String>, dueBefore: Timestamp, after place: HistoryPlace?, limit: Int
+    ) async throws -> [HistoryJob] {
+        try check("list")
+        return try await store.listCallbacks(states: states, dueBefore: dueBefore, after: place, limit: limit)
+    }
+    func record(_ callback: HistoryCallback, of id: String) async throws -> Bool {
+        try check("callback")
+        return try await store.record(callback, of: id)
+    }
     func list(_ query: HistoryQuery) async throws -> [HistorySummary] {
         try check("list")
         return try await store.list(query)

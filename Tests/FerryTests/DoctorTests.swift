@@ -23,4 +23,14 @@ import Testing
         #expect(finding.status == status)
         #expect((finding.mend == nil) == (status == .ok))
     }
+
+    @Test(
+        arguments: [
+            (-10, 100, .ok, "good for 100 days"), (-10, 13, .warning, "13 days"), (-10, -1, .failed, "expired"),
+            (1, 100, .failed, "not valid yet"), (-10, 14, .ok, "14 days"),
+        ] as [(Int, Int, Finding.Status, String)])
+    func `a certificate's end is told in time`(from: Int, to: Int, status: Finding.Status, detail: String) {
+        let finding = SecurityCheck.finding("c.pem", from: from * 86_400, to: to * 86_400, now: 0)
+        #expect(finding.status == status && finding.detail.contains(detail))
+    }
 }

@@ -26,6 +26,14 @@ import Testing
         #expect(messages() == ["log lines were dropped count=2", "kept"])
     }
 
+    @Test(arguments: [
+        ("plain, ü 😀", "plain, ü 😀"), ("a\nb", #"a\nb"#), ("a\r\nb", #"a\u{d}\nb"#), ("\u{1B}[31m", #"\u{1b}[31m"#),
+        ("\u{85}\u{2028}\u{202E}\u{7F}\t\0", #"\u{85}\u{2028}\u{202e}\u{7f}\u{9}\u{0}"#),
+    ]) func `a line for people is one line and changes no terminal`(_ text: String, _ expected: String) {
+        let line = LogLine.text(level: "info", message: text, ["key": "\(text)"])
+        #expect(line.hasSuffix(" info \(expected) key=\(expected)"))
+    }
+
     @Test func `a process that logs nothing makes no folder`() {
         LogFile(dataFolder: data, keptBytes: 1 << 20).close()
         #expect(!FileManager.default.fileExists(atPath: data))

@@ -23,6 +23,14 @@ extension WatchCourse {
         #expect(course.after(refused) == .connect(.polling, after: .zero))
     }
 
+    @Test(arguments: WatchTransport.allCases)
+    func `a host that wants to know who calls ends it at once, with what to do`(transport: WatchTransport) throws {
+        var course = course(transport)
+        let step = course.after(.refused(status: 401, message: "The token has expired.", retryAfter: nil))
+        guard case .fail(let reason) = step else { return #expect(step == .fail("")) }
+        #expect(reason.hasPrefix("answered 401: The token has expired. ") && reason.contains("--token-file"))
+    }
+
     @Test func `an upgrade that hangs leads to a stream`() {
         var course = course()
         #expect(course.after(.upgradeHung) == .connect(.sse, after: .zero))

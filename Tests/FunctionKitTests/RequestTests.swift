@@ -62,5 +62,8 @@ import Testing
     @Test func addsDurations() {
         #expect((Timestamp(milliseconds: 1000) + .milliseconds(1500)).milliseconds == 2500)
         #expect((Timestamp(milliseconds: 1000) + .seconds(-1)).milliseconds == 0)
+        #expect(Timestamp(milliseconds: .max) + .milliseconds(1) == Timestamp(milliseconds: .max))
+        #expect(Timestamp(milliseconds: .min) + .milliseconds(-1) == Timestamp(milliseconds: .min))
+        #expect(Timestamp(milliseconds: 0) + .seconds(Int64.max) == Timestamp(milliseconds: .max))
     }
 }

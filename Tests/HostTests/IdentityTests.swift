@@ -131,7 +131,7 @@ struct IdentityTests {
 
     @Test("keys that cannot be read again stay")
     func keySourceFails() async throws {
-        let key = try TokenKey(secret: String(repeating: "s", count: 32))
+        let key = try await TokenKey(secret: String(repeating: "s", count: 32))
         let recorder = LogRecorder()
         let source = KeySource(
             initial: TokenKeySet([key]), refresh: .seconds(60), pause: .zero, logger: recorder.logger

@@ -21,7 +21,7 @@ struct LimitsTests {
             let isFree = zip(used, stride(from: 0, to: arguments.count, by: 2)).allSatisfy {
                 $0 < Int64(arguments[$1]) ?? 0
             }
-            return .array([.integer(isFree ? 1 : 0)] + used.flatMap { [.integer($0), .integer(1500)] })
+            return .array([.integer(isFree ? 1 : 0)] + used.flatMap { [.integer($0), .integer(1500), .integer(7)] })
         }
 
         func listen(to channel: String) async throws -> any ChannelSubscription { throw CancellationError() }
@@ -40,7 +40,7 @@ struct LimitsTests {
         let store = Store(used: [9, 20])
         let charge = try await Self.limiter(store).take(["jobs", "writes"], user: User(id: "a"), address: "192.0.2.1")
         #expect(charge.status == RateStatus(limit: 10, remaining: 0, resetSeconds: 2))
-        #expect(charge.refundableKeys == ["ferry:limit:jobs:user:a"])
+        #expect(charge.refunds == [RateCharge.Refund(key: "ferry:limit:jobs:user:a", window: 7)])
         #expect(store.keys.withLock { $0 } == [["ferry:limit:jobs:user:a", "ferry:limit:writes:address:192.0.2.1"]])
     }
 

@@ -21,10 +21,10 @@ struct LinkTests {
         return request
     }()
 
-    private static func context(_ remaining: Duration = .seconds(5)) -> Context {
+    private static func context(_ remaining: Duration = .seconds(5), user: User? = nil) -> Context {
         Context(
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, function: "f", requestID: "id",
-            deadline: .now + remaining, attempt: 2, traceParent: "00-trace", bindings: Bindings())
+            deadline: .now + remaining, attempt: 2, traceParent: "00-trace", user: user, bindings: Bindings())
     }
 
     private static let inputs: [LinkCall.Input] = [
@@ -116,6 +116,24 @@ struct LinkTests {
         #expect(request.method == sent.method && request.path == sent.path && request.query == sent.query)
         #expect(request.headers == sent.headers && request.body == sent.body && request.parameters == sent.parameters)
         #expect(request.id == sent.id && request.remoteAddress == sent.remoteAddress)
+    }
+
+    @Test(
+        arguments: [
+            nil, .local, User(id: "ann"), User(id: "é b", isAdmin: true, expiresAt: Timestamp(milliseconds: 5)),
+        ] as [User?])
+    func `Who calls arrives as it was`(user: User?) throws {
+        var buffer = ByteBuffer()
+        LinkCall.write(LinkTests.inputs[0], LinkTests.context(user: user), stream: 1, into: &buffer)
+        var parser = LinkParser(maxFrameBytes: 4096)
+        parser.append(buffer)
+        let begun = try parser.next()
+        let call = try LinkCall(try #require(begun))
+        guard case .request(let request, _) = call.input else {
+            Issue.record("no request")
+            return
+        }
+        #expect(call.user == user && request.user == user)
     }
 
     @Test func `A payload that is cut or too long is refused`() throws {

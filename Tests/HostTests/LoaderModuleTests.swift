@@ -1,3 +1,4 @@
+import CoreFoundation
 import FunctionKit
 import Glibc
 import Logging

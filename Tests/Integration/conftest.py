@@ -55,6 +55,11 @@ def use_built_modules(data, cache=[]):
         shutil.copytree(cache[0], data / "modules")
 
 
+# In one process, and with a process for each function.
+WAYS = {"one process": (), "isolated": ("--isolate",)}
+each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
 class Host:
     """One `ferry serve` process, or one of another verb that serves."""
 

@@ -22,6 +22,13 @@ def binaries():
     return pathlib.Path(found).parent
 
 
+def is_running(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class PostgreSQL:
     def __init__(self):
         # The path of a socket has at most 107 bytes, so not under pytest's own folder.
@@ -33,7 +40,7 @@ class PostgreSQL:
             self.user = "postgres" if "postgres" in known else "nobody"
             account = pwd.getpwnam(self.user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self.process = None
+        self.process, self.options = None, ["-c", "listen_addresses="]
         self._run([binaries() / "initdb", "-D", self.folder / "data", "-A", "trust", "-U", "ferry", "-E", "UTF8",
                    "--locale=C", "--no-sync"])
         self.start()
@@ -51,27 +58,48 @@ class PostgreSQL:
             **self._as_user())
         assert result.returncode == 0, result.stdout + result.stderr
 
-    def start(self):
+    def start(self, port=5432):
         environment = {"PATH": os.environ["PATH"], "HOME": "/", "LC_ALL": "C"}
         with open(f"{self.folder}.log", "ab") as log:
             self.process = subprocess.Popen(
                 [str(binaries() / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder),
-                 "-c", "listen_addresses="],
+                 *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/", **self._as_user())
 
         def answers():
             assert self.process.poll() is None, pathlib.Path(f"{self.folder}.log").read_text()[-2000:]
-            ready = [str(binaries() / "pg_isready"), "-q", "-h", str(self.folder)]
+            ready = [str(binaries() / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(port)]
             return subprocess.run(ready, timeout=30).returncode == 0
 
         wait_until(answers, 60)
 
     def stop(self, with_signal=signal.SIGINT):
-        """SIGINT cuts the clients off and shuts down; SIGQUIT is as a crash: the log is replayed at the next start."""
+        """SIGINT cuts the clients off and shuts down; SIGQUIT is as a crash: the log is replayed at the next start.
+
+        SIGKILL ends the first process alone; what it leaves ends by itself, and keeps the next server from starting until
+        then.
+        """
         if self.process and self.process.poll() is None:
+            others = subprocess.run(
+                ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, timeout=30).stdout.split()
             self.process.send_signal(with_signal)
             self.process.wait(60)
+            wait_until(lambda: not any(map(is_running, others)), 60)
         self.process = None
+
+    def use_tls(self, certificate, key, port):
+        """Listens on 127.0.0.1, too, and takes connections over TLS alone there."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = self.folder / "data" / name
+            shutil.copy(source, target)
+            target.chmod(0o600)
+            if os.getuid() == 0:
+                shutil.chown(target, self.user)
+        with open(self.folder / "data" / "pg_hba.conf", "w") as rules:
+            rules.write("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+        self.options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", "ssl=on"]
+        self.stop()
+        self.start(port)
 
     def url(self, database="postgres"):
         return f"postgresql://ferry@{urllib.parse.quote(str(self.folder), safe='')}/{database}"

@@ -175,7 +175,7 @@ def test_an_edited_configuration_is_applied_named_or_refused(functions, dev):
     assert allowed() is None
     configure(cors={"origins": ["https://app.example"]}, http={"backlog": 7})
     wait_until(lambda: allowed() == "https://app.example", 30, host.text)
-    host.says("configuration: cors applied")
+    host.says("configuration: cors.origins applied")
     host.says("restart needed for http.backlog")
     configure(cors={"origin": []}, log={"level": "loud"})
     host.says("configuration refused")

@@ -126,3 +126,46 @@ def test_wrong_functions_and_configuration(tmp_path, functions):
     assert "one/function.json:1:" in found["functions"][0]["detail"]
     found = doctor(tmp_path, functions, {"redis": {"urk": 1}}, status=1)
     assert "urk" in found["configuration"][0]["detail"] and "redis" not in found
+
+
+def warnings(found, check):
+    return [each["detail"] for each in found.get(check, []) if each["status"] != "ok"]
+
+
+def test_who_may_call_and_who_may_read_the_secrets(tmp_path, functions):
+    found = doctor(tmp_path, functions)
+    assert states(found).items() >= {"identity": {"ok"}, "secrets": {"ok"}}.items()
+    found = doctor(tmp_path, functions, {"http": {"listen": ["0.0.0.0:80"]}})
+    assert "0.0.0.0:80" in warnings(found, "identity")[0]
+    header = {"identity": {"mode": "header"}}
+    found = doctor(tmp_path, functions, header, status=1)
+    assert "needs http.trustedProxies" in found["configuration"][0]["detail"]
+    found = doctor(tmp_path, functions, header | {"http": {"trustedProxies": ["0.0.0.0/0"]}}, status=1)
+    assert found["identity"][0]["status"] == "failed"
+    (tmp_path / "secret").write_text("x" * 40)
+    secret = {"file": str(tmp_path / "secret")}
+    (tmp_path / "secret").chmod(0o644)
+    config = {"identity": {"mode": "jwt", "jwt": {"secret": secret}}, "http": {"listen": ["0.0.0.0:80"]}}
+    found = doctor(tmp_path, functions, config)
+    assert "identity.jwt.secret" in warnings(found, "secrets")[0] and "clear text" in warnings(found, "tls")[0]
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data").chmod(0o700)
+    (tmp_path / "data" / "admin.token").write_text("x" * 40)
+    (tmp_path / "secret").chmod(0o600)
+    found = doctor(tmp_path, functions, config)
+    assert len(warnings(found, "secrets")) == 1 and "admin.token" in warnings(found, "secrets")[0]
+
+
+def test_the_certificates_end(tmp_path, functions):
+    def check(days, status=0):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days),
+             "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem"), "-subj", "/CN=test"],
+            check=True, capture_output=True)
+        tls = {"certificate": str(tmp_path / "certificate.pem"), "key": str(tmp_path / "key.pem")}
+        return doctor(tmp_path, functions, {"http": {"tls": tls}}, status)["certificate"][0]
+
+    assert check(90)["status"] == "ok" and "90 days" in check(90)["detail"]
+    assert check(3)["status"] == "warning" and "SIGHUP" in check(3)["mend"]
+    tls = {"certificate": str(tmp_path / "none"), "key": str(tmp_path / "key.pem")}
+    assert doctor(tmp_path, functions, {"http": {"tls": tls}}, 1)["certificate"][0]["status"] == "failed"

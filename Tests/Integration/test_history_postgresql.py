@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -16,7 +17,7 @@ from postgres import PostgreSQL
 from support import check_archive, wait_until
 from test_main_job import put_sources
 
-JOBS, RESTARTS = (500, 6) if SOAK else (30, 2)
+JOBS, RESTARTS = (500, 6) if SOAK else (30, 3)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,8 @@ def test_every_accepted_job_finishes_although_the_server_restarts(make_host, tmp
         def restart():
             for number in range(RESTARTS):
                 wait_until(lambda: over.is_set() or len(accepted) > JOBS * (number + 1) // (RESTARTS + 2), 120)
-                # In turn as an administrator does it and as a crash.
-                server.stop(signal.SIGINT if number % 2 == 0 else signal.SIGQUIT)
+                # In turn as an administrator does it, as `pg_ctl stop -m immediate`, and as a crash.
+                server.stop([signal.SIGINT, signal.SIGQUIT, signal.SIGKILL][number % 3])
                 time.sleep(0.3)
                 server.start()
 
@@ -165,6 +166,55 @@ def test_status_and_migrate(server, database, tmp_path, name):
         [FERRY, "serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0"], capture_output=True, text=True,
         timeout=120, cwd=tmp_path, env=dict(os.environ, **{name: server.url(database)}))
     assert served.returncode == 1 and "newer schema" in served.stdout + served.stderr
+
+
+def test_eight_processes_make_the_tables_of_an_empty_database_at_once(server, database, tmp_path):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(
+            lambda _: history(server, "migrate", "--json", database=database, folder=tmp_path), range(8)))
+    assert [result.returncode for result in results] == [0] * 8, results
+    latest = json.loads(results[0].stdout)["latest"]
+    assert server.query("SELECT count(*), max(version) FROM ferry_migrations", database) == [[str(latest)] * 2]
+
+
+def make_certificate(folder, name):
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+               "2", "-subj", "/CN=server", "-addext", f"subjectAltName={name}", "-keyout", f"{folder}/key.pem",
+               "-out", f"{folder}/certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+def test_tls(tmp_path):
+    server = PostgreSQL()
+    try:
+        (tmp_path / "other").mkdir()
+        certificate, key = make_certificate(tmp_path, "DNS:localhost")
+        stranger, _ = make_certificate(tmp_path / "other", "DNS:localhost")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server.use_tls(certificate, key, port)
+
+        def status(host, parameters):
+            url = f"postgresql://ferry@{host}:{port}/postgres?{parameters}"
+            (tmp_path / "config.json").write_text(json.dumps({"history": {"url": url, "timeout": "2s"}}))
+            return history(server, "migrate", database=None, folder=tmp_path)
+
+        for host, parameters in (
+            ("127.0.0.1", "sslmode=require"), ("localhost", f"sslmode=verify-full&sslrootcert={certificate}"),
+            ("127.0.0.1", f"sslmode=verify-ca&sslrootcert={certificate}"),
+        ):
+            result = status(host, parameters)
+            assert result.returncode == 0, (host, parameters, result)
+        for host, parameters in (
+            ("localhost", "sslmode=disable"), ("127.0.0.1", f"sslmode=verify-full&sslrootcert={certificate}"),
+            ("localhost", f"sslmode=verify-full&sslrootcert={stranger}"),
+        ):
+            result = status(host, parameters)
+            assert result.returncode == 1 and "history.url" in result.stderr, (host, parameters, result)
+    finally:
+        server.remove()
 
 
 def test_status_and_migrate_of_a_file(server, tmp_path):

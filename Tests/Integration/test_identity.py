@@ -1,5 +1,6 @@
 """Who calls: tokens, a proxy's word, tickets; whose a job is, on every route and transport."""
 
+import concurrent.futures
 import http.client
 import json
 import time
@@ -7,12 +8,14 @@ import uuid
 
 import jwt
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from conftest import Host, stop_private_redis
+from conftest import WAYS, Host, each_way, stop_private_redis
 from identities import Key, KeyServer, bearer, unsigned
 from support import wait_until
+from watching import open_socket
 
 UNKNOWN = str(uuid.uuid4())
 CALLERS = ("owner", "other", "anonymous", "admin")
@@ -33,11 +36,11 @@ def keys():
     return {name: Key(name, name) for name in Key.KINDS}
 
 
-@pytest.fixture(scope="module")
-def server(keys, tmp_path_factory):
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
+def server(keys, tmp_path_factory, request):
     key_server = KeyServer(*keys.values())
     folder = tmp_path_factory.mktemp("identity")
-    host = Host(folder, config={"identity": key_server.config(), "limits": {"enabled": False}})
+    host = Host(folder, config={"identity": key_server.config(), "limits": {"enabled": False}}, args=request.param)
     host.s3().put_object(Bucket=host.bucket, Key="downloads/10001.zip", Body=b"a file")
     yield host
     assert host.stop() == 0, host.text()[-4000:]
@@ -58,6 +61,15 @@ def new_job(host, headers, ids=(10_001,)):
     answer = host.client.post("/v1/download/initiate", {"file_ids": list(ids)}, headers=headers)
     assert answer.status == 202, answer.body
     return answer.json()["jobId"]
+
+
+def ready(host, job, headers):
+    """Waits for the job's end, which must be a good one."""
+    def ended():
+        status = host.client.get(f"/v1/download/job/{job}", headers=headers).json()["status"]
+        return status not in ("queued", "processing") and status
+
+    assert wait_until(ended, 60) == "ready"
 
 
 def call(host, method, path, headers):
@@ -97,16 +109,88 @@ def test_a_job_is_there_for_its_owner_and_admins_alone(server, callers, route, c
         assert status in expected.get(route, {200})
 
 
+@pytest.mark.parametrize("caller", CALLERS)
+def test_what_the_history_alone_knows_is_its_owners_too(server, callers, caller):
+    job = new_job(server, callers["owner"])
+    ready(server, job, callers["owner"])
+    store = redis.Redis(unix_socket_path=str(server.data / "redis" / "redis.sock"), decode_responses=True)
+    forgotten = [key for key in store.scan_iter(f"*{job}*")]
+    assert forgotten and store.delete(*forgotten) == len(forgotten)
+    expected = {"status": 200, "wait": 200, "download-url": 200, "ticket": 200, "stream": 200, "subscribe": 101}
+    for route, status in {**expected, "retry": 409, "cancel": 202}.items():
+        method, path = ROUTES[route]
+        if caller == "anonymous":
+            status = 401
+        elif caller == "other":
+            status = 404
+        assert call(server, method, path.format(job), callers[caller])[0] == status, route
+
+
+def test_everybody_lists_his_own_jobs(server, callers, keys):
+    who = {name: bearer(keys["EdDSA"].token(f"{name}-{uuid.uuid4()}")) for name in ("owner", "other")}
+    mine = [new_job(server, who["owner"]) for _ in range(3)]
+    theirs = new_job(server, who["other"])
+
+    def listed(headers, query=""):
+        answer = server.client.get(f"/v1/download/jobs{query}", headers=headers)
+        return answer.status == 200 and [job["jobId"] for job in answer.json()["jobs"]]
+
+    assert listed(who["owner"]) == mine[::-1] and listed(who["other"]) == [theirs]
+    # A cursor is a place and opens nothing.
+    page = server.client.get("/v1/download/jobs?limit=1", headers=who["owner"]).json()
+    assert listed(who["other"], f"?cursor={page['nextCursor']}") in ([], [theirs])
+    assert not {*mine, theirs} & set(listed(callers["admin"], "?limit=100"))
+    assert server.client.get("/v1/download/jobs").status == 401
+
+
+def test_the_same_idempotency_key_of_two_users_is_two_keys(server, callers):
+    key = {"idempotency-key": uuid.uuid4().hex}
+
+    def ask(caller, ids):
+        return server.client.post("/v1/download/initiate", {"file_ids": ids}, headers={**callers[caller], **key})
+
+    first, second = ask("owner", [10_001]), ask("other", [10_002])
+    assert (first.status, second.status) == (202, 202)
+    assert first.json()["jobId"] != second.json()["jobId"]
+    assert ask("owner", [10_001]).json() == first.json() and ask("other", [10_002]).json() == second.json()
+    assert ask("other", [10_001]).status == 422 and ask("anonymous", [10_001]).status == 401
+    path = f"/v1/download/job/{first.json()['jobId']}"
+    assert server.client.get(path, headers=callers["other"]).status == 404
+
+
+def test_messages_reach_nobody_else(server, callers):
+    ids = [10_001, *range(20_000, 20_400)]
+    jobs = {"owner": new_job(server, callers["owner"], ids), "other": new_job(server, callers["other"], ids)}
+
+    def socket(caller):
+        with open_socket(server, jobs[caller], additional_headers=callers[caller]) as client:
+            return "".join(client)
+
+    def stream(caller):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        try:
+            connection.request("GET", f"/v1/download/stream/{jobs[caller]}", headers=callers[caller])
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        heard = {(caller, watch): pool.submit(watch, caller) for caller in jobs for watch in (socket, stream)}
+        # While it runs and is watched, too.
+        for route in ("stream", "subscribe", "wait"):
+            method, path = ROUTES[route]
+            assert call(server, method, path.format(jobs["owner"]), callers["other"])[:2] == (404, "not_found")
+    for (caller, _), text in heard.items():
+        other = jobs["other" if caller == "owner" else "owner"]
+        assert jobs[caller] in text.result() and other not in text.result()
+
+
 def test_another_users_call_changes_nothing(server, callers):
     job = new_job(server, callers["owner"])
     for route in ("cancel", "retry"):
         method, path = ROUTES[route]
         assert call(server, method, path.format(job), callers["other"])[0] == 404
-    answer = wait_until(
-        lambda: (found := server.client.get(f"/v1/download/job/{job}", headers=callers["owner"]).json())["status"]
-        not in ("queued", "processing") and found
-    )
-    assert answer["status"] == "ready"
+    ready(server, job, callers["owner"])
 
 
 @pytest.mark.parametrize("path", ["/v1/download/initiate", "/v1/download/check", "/v1/download/start"])
@@ -217,7 +301,8 @@ LASTING = {
 }
 
 
-def test_what_is_open_ends_with_the_token(make_host, tmp_path):
+@pytest.mark.parametrize("verb, way", [("serve", ()), ("serve", ("--isolate",)), ("dev", ())])
+def test_what_is_open_ends_with_the_token(make_host, tmp_path, verb, way):
     for name, (manifest, source) in LASTING.items():
         folder = tmp_path / "functions" / name
         folder.mkdir(parents=True)
@@ -226,7 +311,8 @@ def test_what_is_open_ends_with_the_token(make_host, tmp_path):
     secret = "a secret of a test that is long enough"
     identity = {"mode": "jwt", "admins": ["root"], "jwt": {"leeway": "0s"}}
     host = make_host(
-        functions=tmp_path / "functions", config={"identity": identity}, env={"FERRY_JWT_SECRET": secret}
+        functions=tmp_path / "functions", config={"identity": identity}, env={"FERRY_JWT_SECRET": secret},
+        verb=verb, args=way,
     )
 
     def token(sub, life):
@@ -248,7 +334,10 @@ def test_what_is_open_ends_with_the_token(make_host, tmp_path):
     body = host.client.get("/follow", headers=token("alice", 2)).body
     assert b"data: alice\n" in body
     assert 1.5 < time.monotonic() - began < 10
-    assert secret not in host.text()
+    assert secret not in host.text() and "eyJ" not in host.text()
+    if verb == "dev":
+        for line in ("  GET /rule  401", "  rule  GET /rule  200", "  follow  GET /follow  200"):
+            assert line in host.text()
 
 
 def test_a_ticket_opens_its_job_to_its_user_and_is_not_logged(server, callers):
@@ -270,9 +359,10 @@ def test_a_ticket_opens_its_job_to_its_user_and_is_not_logged(server, callers):
     assert ticket not in server.text() and ticket[:40] not in server.text()
 
 
-def test_a_proxys_word_counts_when_it_is_trusted(make_host, tmp_path):
+@each_way
+def test_a_proxys_word_counts_when_it_is_trusted(make_host, tmp_path, way):
     config = {"identity": {"mode": "header", "admins": ["root"]}, "http": {"trustedProxies": ["127.0.0.1"]}}
-    host = make_host(config=config)
+    host = make_host(config=config, args=way)
     job = new_job(host, {"x-user-id": "alice"})
     path = f"/v1/download/job/{job}"
     statuses = [
@@ -281,7 +371,7 @@ def test_a_proxys_word_counts_when_it_is_trusted(make_host, tmp_path):
     ]
     assert statuses == [200, 404, 200, 401, 400]
     config["http"]["trustedProxies"] = ["192.0.2.1"]
-    distrustful = make_host(config=config)
+    distrustful = make_host(config=config, args=way)
     assert distrustful.client.get(path, headers={"x-user-id": "alice"}).status == 401
 
 

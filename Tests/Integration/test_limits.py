@@ -2,14 +2,18 @@
 
 import concurrent.futures
 import http.client
+import signal
+import threading
 import time
 
 import jwt
 import pytest
 
-from conftest import SOAK
+from conftest import SOAK, WAYS, each_way
 from identities import bearer
+from queues import RedisServer
 from support import wait_until
+from test_functions import write_function
 
 SECRET = "a secret of a test that is long enough"
 IDENTITY = {"mode": "jwt", "jwt": {"secret": SECRET}}
@@ -26,7 +30,8 @@ def initiate(host, headers, body=BODY):
 
 def test_at_a_limit_of_10_exactly_10_of_many_get_through_two_processes(make_host):
     budgets = {"writes": {"count": 1_000_000}}
-    hosts = [make_host(config={"identity": IDENTITY, "limits": {"budgets": budgets}}) for _ in range(2)]
+    config = {"identity": IDENTITY, "limits": {"budgets": budgets}}
+    hosts = [make_host(config=config, args=way) for way in WAYS.values()]
     count = 1000 if SOAK else 100
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda index: initiate(hosts[index % 2], caller("alice")), range(count)))
@@ -44,8 +49,9 @@ def test_at_a_limit_of_10_exactly_10_of_many_get_through_two_processes(make_host
     assert initiate(hosts[0], caller("bob")).status == 202
 
 
-def test_what_is_refused_as_wrong_takes_nothing_of_a_users_budget(make_host):
-    host = make_host(config={"identity": IDENTITY})
+@each_way
+def test_what_is_refused_as_wrong_takes_nothing_of_a_users_budget(make_host, way):
+    host = make_host(config={"identity": IDENTITY}, args=way)
     for _ in range(12):
         assert initiate(host, caller("alice"), {"file_ids": []}).status == 400
     statuses = [initiate(host, caller("alice")).status for _ in range(11)]
@@ -68,9 +74,82 @@ def test_a_window_ends(make_host):
     wait_until(lambda: read().status == 404, 10)
 
 
-def test_so_many_streams_of_an_address_are_open_at_once(make_host):
+SLOW = """import FunctionKit
+
+struct Slow: HTTPFunction {
+    func handle(_ request: Request, _ context: Context) async throws -> Response {
+        guard let time = request.queryParameter("ms").flatMap(Int.init) else { return .text("done") }
+        try await Task.sleep(for: .milliseconds(time))
+        throw HTTPError(.conflict, message: "It came to nothing.")
+    }
+}
+"""
+
+
+def test_what_comes_to_nothing_goes_back_to_its_own_window_alone(make_host, tmp_path):
+    manifest = {"http": "GET /slow", "auth": "user", "rateLimit": "few"}
+    write_function(tmp_path / "functions", "slow", manifest, SLOW)
+    budgets = {"few": {"per": "user", "count": 2, "window": "2s"}}
+    server = RedisServer(tmp_path / "redis")
+    try:
+        host = make_host(
+            functions=tmp_path / "functions",
+            config={"identity": IDENTITY, "limits": {"budgets": budgets}, "redis": {"url": server.url}})
+
+        def get(query=""):
+            return host.client.get(f"/slow{query}", headers=caller("alice")).status
+
+        # Within its window it does go back.
+        assert [get("?ms=1") for _ in range(4)] == [409] * 4
+        counter = "ferry:limit:few:user:alice"
+        wait_until(lambda: not server.client.exists(counter), 10)
+        late = []
+        thread = threading.Thread(target=lambda: late.append(get("?ms=2600")))
+        thread.start()
+        wait_until(lambda: server.client.exists(counter), 10)
+        wait_until(lambda: not server.client.exists(counter), 10)
+        assert [get(), get()] == [200, 200]
+        thread.join(20)
+        assert late == [409]
+        left = server.client.pttl(counter)
+        assert get() == 429 or left < 200
+        assert int(server.client.hget(counter, "used") or 2) == 2
+        assert host.stop() == 0
+    finally:
+        server.stop()
+
+
+@each_way
+@pytest.mark.parametrize("failure", ["open", "closed"])
+def test_without_redis_nothing_is_limited_or_nothing_is_let_in(make_host, tmp_path, failure, way):
+    server = RedisServer(tmp_path / "redis")
+    try:
+        config = {
+            "identity": IDENTITY, "limits": {"onStoreFailure": failure, "budgets": {"jobs": {"count": 1}}},
+            "redis": {"url": server.url, "commandTimeout": "1s"},
+        }
+        host = make_host(config=config, args=way)
+        assert [initiate(host, caller("alice")).status for _ in range(2)] == [202, 429]
+        server.stop(signal.SIGKILL)
+        answers = [initiate(host, caller("alice")) for _ in range(2)]
+        if failure == "open":
+            assert [answer.status for answer in answers] == [202, 202]
+            assert answers[0].headers["ratelimit-limit"] is None
+        else:
+            assert [(answer.status, answer.json()["code"]) for answer in answers] == [(503, "service_unavailable")] * 2
+            assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+        server.start()
+        # The counter was in the append-only file.
+        wait_until(lambda: initiate(host, caller("alice")).status == 429, 30)
+        assert host.stop() == 0
+    finally:
+        server.stop(signal.SIGKILL)
+
+
+@each_way
+def test_so_many_streams_of_an_address_are_open_at_once(make_host, way):
     budgets = {"streams": {"count": 2}}
-    host = make_host(config={"identity": IDENTITY, "limits": {"budgets": budgets}})
+    host = make_host(config={"identity": IDENTITY, "limits": {"budgets": budgets}}, args=way)
     job = initiate(host, caller("alice"), {"file_ids": list(range(10_000, 11_000))}).json()["jobId"]
 
     def open_socket():

@@ -178,4 +178,4 @@ def test_port_means_all_interfaces(tmp_path, functions):
         assert connection.getresponse().read() == b"one"
     finally:
         assert host.stop() == 0
-    assert 'PORT must be a port number, not "http"' in fails(tmp_path, functions, env={"PORT": "http"})
+    assert 'PORT: must be a port number, not "http"' in fails(tmp_path, functions, env={"PORT": "http"})

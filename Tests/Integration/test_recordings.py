@@ -3,13 +3,17 @@
 import json
 import stat
 import subprocess
+import time
 
+import jwt
 import pytest
-from conftest import FERRY, Host, stop_private_redis
+from conftest import FERRY, Host, each_way, stop_private_redis
+from identities import bearer
 from support import wait_until
 from test_functions import write_function
 from wsclient import TEXT, Frames, frame
 
+SECRET = "a secret of a test that is long enough"
 GREET = """import FunctionKit
 
 struct Greet: HTTPFunction {
@@ -143,6 +147,65 @@ def test_what_is_no_recording_is_told(site):
     fixture.write_text("{}")
     assert "is no recording" in ferry("replay", fixture, *site.where).stderr
     assert ferry("replay", *site.where).returncode == 64
+
+
+WHO = """import FunctionKit
+
+struct Who: HTTPFunction {
+    func handle(_ request: Request, _ context: Context) async throws -> Response {
+        let user = context.user.map { "\\($0.id) \\($0.isAdmin)" } ?? "nobody"
+        return .text(request.user == context.user ? user : "two users")
+    }
+}
+"""
+
+
+@each_way
+def test_a_recording_keeps_who_called_and_is_replayed_as_that_user(make_host, tmp_path, way):
+    functions = tmp_path / "functions"
+    write_function(functions, "who", {"http": "GET /who"}, WHO)
+    write_function(functions, "me", {"http": "GET /me", "auth": "user"}, WHO)
+    identity = {"mode": "jwt", "admins": ["root"], "jwt": {"secret": SECRET}}
+    host = make_host(functions=functions, config={"identity": identity}, args=["--record", *way])
+    tokens = {name: jwt.encode({"sub": name, "exp": time.time() + 600}, SECRET, "HS256") for name in ("alice", "root")}
+    seen = []
+    for path, name in [("/me", "alice"), ("/me", "root"), ("/who", None), ("/who?ticket=t1ck3t", "alice"), ("/me", None)]:
+        seen.append(host.client.get(path, headers=bearer(tokens.get(name))).body.decode())
+    assert seen[:4] == ["alice false", "root true", "nobody", "alice false"]
+    where = ["--functions", functions, "--data", host.data]
+    folder = host.data / "recordings"
+    wait_until(lambda: folder.exists() and len(list(folder.glob("*.json"))) == 4, 20, host.text)
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    users = [recording.get("user") for recording in found if recording["recorded"]["function"] == "me"]
+    assert users == [{"id": "alice"}, {"id": "root", "isAdmin": True}]
+    assert [recording["user"] for recording in found if recording["recorded"]["function"] == "who"] == [None, {"id": "alice"}]
+    text = json.dumps(found) + host.text()
+    assert "t1ck3t" not in text and "eyJ" not in text
+    done = ferry("replay", "--since", "1h", *where)
+    assert done.returncode == 0 and "4 the same, 0 different" in done.stdout, done.stdout + done.stderr
+    assert host.stop() == 0
+    done = ferry("replay", "--since", "1h", *where)
+    assert done.returncode == 0 and "4 the same, 0 different" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_fixture_says_who_calls(tmp_path):
+    functions = tmp_path / "functions"
+    write_function(functions, "who", {"http": "GET /who", "auth": "user"}, WHO)
+    (functions / "who" / "fixtures").mkdir()
+    cases = {
+        "ann": ({"id": "ann"}, "ann false"), "admin": ({"id": "ann", "isAdmin": True}, "ann true"), "nobody": (None, "nobody"),
+    }
+    for name, (user, body) in cases.items():
+        fixture = functions / "who" / "fixtures" / f"{name}.json"
+        fixture.write_text(json.dumps({"user": user, "expect": {"body": body}}))
+    (functions / "who" / "fixtures" / "unsaid.json").write_text('{"expect": {"body": "local true"}}')
+    where = ["--functions", functions, "--data", tmp_path / "data"]
+    done = ferry("test", *where)
+    assert done.returncode == 0 and "4 passed, 0 failed" in done.stdout, done.stdout + done.stderr
+    for user in ({}, {"id": ""}, {"id": "a\nb"}, {"id": "a", "admin": True}, "ann"):
+        (functions / "who" / "fixtures" / "unsaid.json").write_text(json.dumps({"user": user}))
+        done = ferry("test", *where)
+        assert done.returncode == 1 and "3 passed, 1 failed" in done.stdout and "user" in done.stdout, user
 
 
 def test_a_change_shows_without_a_running_host(site):

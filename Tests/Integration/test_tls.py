@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from websockets.sync.client import connect
 
+from conftest import WAYS
 from support import wait_until
 
 
@@ -21,11 +22,11 @@ def make_certificate(folder, name):
     return (folder / "certificate.pem").read_text()
 
 
-@pytest.fixture
-def tls(tmp_path, make_host):
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def tls(tmp_path, make_host, request):
     certificate = make_certificate(tmp_path, "first")
     files = {"certificate": str(tmp_path / "certificate.pem"), "key": str(tmp_path / "key.pem")}
-    return make_host(config={"http": {"tls": files}}), certificate, tmp_path
+    return make_host(config={"http": {"tls": files}}, args=request.param), certificate, tmp_path
 
 
 def curl(host, path, *options):

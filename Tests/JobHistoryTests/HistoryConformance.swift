@@ -35,6 +35,10 @@ enum HistoryConformance: String, CaseIterable, Sendable {
     case forgetsAKeyWithItsTimeAndItsJob
     case acceptsOneOfManyConcurrentJobsUnderAKey
     case leasesToOneAtATime
+    case keepsEveryFieldOfACallback
+    case listsCallbacksThatAreDue
+    case recordsCallbacksOnlyOfWhatIsTold
+    case makesTheNextCallbackDueWithAChange
     case canCheckThatItCommits
 
     func check(on store: any HistoryStore) async throws {
@@ -66,6 +70,10 @@ enum HistoryConformance: String, CaseIterable, Sendable {
         case .forgetsAKeyWithItsTimeAndItsJob: try await forgetsKeys(store)
         case .acceptsOneOfManyConcurrentJobsUnderAKey: try await acceptsOneOfMany(store)
         case .leasesToOneAtATime: try await leases(store)
+        case .keepsEveryFieldOfACallback: try await keepsEveryFieldOfACallback(store)
+        case .listsCallbacksThatAreDue: try await listsDueCallbacks(store)
+        case .recordsCallbacksOnlyOfWhatIsTold: try await recordsCallbacks(store)
+        case .makesTheNextCallbackDueWithAChange: try await makesCallbacksDue(store)
         case .canCheckThatItCommits:
             try await store.check()
             try await store.check()

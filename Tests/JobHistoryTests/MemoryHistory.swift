@@ -75,7 +75,7 @@ final class MemoryHistory: HistoryStore {
                 id: job.id, owner: job.owner, round: job.round, status: change.status, fileIDs: job.fileIDs,
                 options: job.options, createdAt: job.createdAt, updatedAt: change.at,
                 expiresAt: change.expiresAt ?? job.expiresAt, archive: change.archive ?? job.archive,
-                error: change.error, raises: job.raises)
+                error: change.error, raises: job.raises, callback: job.callback)
             return true
         }
     }
@@ -98,7 +98,8 @@ final class MemoryHistory: HistoryStore {
             entries[id] = Entry(
                 job: HistoryJob(
                     id: job.id, owner: job.owner, round: round + 1, status: "queued", fileIDs: job.fileIDs,
-                    options: job.options, createdAt: job.createdAt, updatedAt: time, raises: raises(job.raises)))
+                    options: job.options, createdAt: job.createdAt, updatedAt: time, raises: raises(job.raises),
+                    callback: job.callback))
             return true
         }
     }
@@ -119,6 +120,36 @@ final class MemoryHistory: HistoryStore {
             jobs.filter { states.contains($0.status) && $0.updatedAt < changedBefore }
                 .filter { job in place.map { (job.updatedAt, job.id) > ($0.time, $0.id) } ?? true }
                 .sorted { ($0.updatedAt, $0.id) < ($1.updatedAt, $1.id) }.prefix(limit))
+    }
+
+    private static func isCurrent(_ callback: HistoryCallback, of job: HistoryJob) -> Bool {
+        callback.round == job.round && callback.about == job.status
+    }
+
+    func listCallbacks(
+        states: Set<String>, dueBefore: Timestamp, after place: HistoryPlace?, limit: Int
+    ) async throws -> [HistoryJob] {
+        try await list(states: states, changedBefore: dueBefore, after: place, limit: .max).filter { job in
+            guard let callback = job.callback else { return false }
+            guard Self.isCurrent(callback, of: job) else { return true }
+            return callback.state == .pending && callback.nextAt.map { $0 < dueBefore } ?? true
+        }.prefix(limit).map(\.self)
+    }
+
+    func record(_ callback: HistoryCallback, of id: String) async throws -> Bool {
+        entries.withLock { entries in
+            guard let job = entries[id]?.job, let known = job.callback, Self.isCurrent(callback, of: job) else {
+                return false
+            }
+            if Self.isCurrent(known, of: job), known.state != .pending || known.attempts > callback.attempts {
+                return false
+            }
+            entries[id]?.job = HistoryJob(
+                id: job.id, owner: job.owner, round: job.round, status: job.status, fileIDs: job.fileIDs,
+                options: job.options, createdAt: job.createdAt, updatedAt: job.updatedAt, expiresAt: job.expiresAt,
+                archive: job.archive, error: job.error, raises: job.raises, callback: callback)
+            return true
+        }
     }
 
     func list(_ query: HistoryQuery) async throws -> [HistorySummary] {

@@ -24,7 +24,7 @@ struct NamedHistory: HistoryStore {
         HistoryJob(
             id: id, owner: job.owner, round: job.round, status: job.status, fileIDs: job.fileIDs, options: job.options,
             createdAt: job.createdAt, updatedAt: job.updatedAt, expiresAt: job.expiresAt, archive: job.archive,
-            error: job.error, raises: job.raises)
+            error: job.error, raises: job.raises, callback: job.callback)
     }
 
     private func inner(_ job: HistoryJob) -> HistoryJob { renamed(job, Self.id(job.id)) }
@@ -70,6 +70,18 @@ struct NamedHistory: HistoryStore {
 
     func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob] {
         try await store.list(states: states, expiresBefore: expiresBefore, limit: limit).map(outer)
+    }
+
+    func listCallbacks(
+        states: Set<String>, dueBefore: Timestamp, after place: HistoryPlace?, limit: Int
+    ) async throws -> [HistoryJob] {
+        let place = place.map { HistoryPlace(time: $0.time, id: Self.id($0.id)) }
+        return try await store.listCallbacks(states: states, dueBefore: dueBefore, after: place, limit: limit)
+            .map(outer)
+    }
+
+    func record(_ callback: HistoryCallback, of id: String) async throws -> Bool {
+        try await store.record(callback, of: Self.id(id))
     }
 
     func list(_ query: HistoryQuery) async throws -> [HistorySummary] {

@@ -274,6 +274,41 @@ import Testing
                 try $0.execute(sql: "UPDATE download_jobs SET file_ids = '[]', archive_key = 'k', archive_size = 1")
             }
             await #expect(throws: HistoryError(.corrupt, "")) { try await store.find("j") }
+            await #expect { try await store.find("j") } throws: { ($0 as? any ClassifiedError)?.isUnavailable == false }
+            await store.close()
+        }
+    }
+
+    @Test func `rows that cannot be read hide no other`() async throws {
+        try await withFile { path in
+            let store = try SQLiteHistory(path: path)
+            let ids = (0..<9).map { "job-\($0)" }
+            for id in ids { try await store.insert(HistoryConformance.job(id)) }
+            try await store.calls.write { db in
+                try db.execute(sql: "UPDATE download_jobs SET expires_at = 5")
+                try db.execute(
+                    sql: #"UPDATE download_jobs SET file_ids = '[1.5]' WHERE job_id NOT IN ('job-1', 'job-7')"#)
+                for position in [0, 1] {
+                    try db.execute(
+                        sql: """
+                            INSERT INTO file_records (job_id, file_id, position, status, file_size)
+                            VALUES ('job-1', \(position), \(position), 'completed', \(Int64.max))
+                            """)
+                }
+            }
+            let (states, late) = (Set(["queued"]), Timestamp(milliseconds: .max))
+            var place: HistoryPlace?
+            var seen: [String] = []
+            repeat {
+                let page = try await store.list(states: states, changedBefore: late, after: place, limit: 1)
+                place = page.last.map { HistoryPlace(time: $0.updatedAt, id: $0.id) }
+                seen += page.map(\.id)
+            } while place != nil
+            #expect(seen == ["job-1", "job-7"])
+            #expect(
+                try await store.list(states: states, expiresBefore: late, limit: 2).map(\.id) == ["job-1", "job-7"])
+            let listed = try await store.list(HistoryQuery(owner: nil, at: .now, limit: 2))
+            #expect(listed.map(\.job.id) == ["job-7", "job-1"] && listed.last?.completedBytes == .max)
             await store.close()
         }
     }

@@ -45,7 +45,8 @@ final class TestPostgreSQL: Sendable {
         getuid() == 0 ? "setpriv --reuid \(user) --regid $(id -g \(user)) --clear-groups env HOME=/ LC_ALL=C" : "env"
     }
 
-    func start() throws {
+    /// Starts the server; unless it is awaited, it takes calls a moment later.
+    func start(isAwaited: Bool = true) throws {
         let shell = Process()
         let input = Pipe()
         shell.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -55,14 +56,19 @@ final class TestPostgreSQL: Sendable {
             cd /; \(Self.asUser) \(Self.binaries)/postgres -D \(folder)/data -k \(folder) \
             -c listen_addresses= -c max_connections=300 -c shared_buffers=16MB -c fsync=off \(options) \
             >>\(folder).log 2>&1 </dev/null &
-            pid=$!; read word; kill -INT $pid
-            while [ -e \(folder)/data/postmaster.pid ]; do sleep 0.05; done
-            [ "$word" = keep ] || rm -rf \(folder) \(folder).log
+            pid=$!; read signal; others=$(pgrep -P $pid); kill -${signal:-INT} $pid
+            # What a killed server leaves ends by itself, and keeps the next one from starting until then. `wait` would
+            # hang: the tests' process blocks SIGCHLD, and so does its shell.
+            for other in $pid $others; do
+                for i in $(seq 500); do grep -q '^State:.[^Z]' /proc/$other/status || break; sleep 0.02; done
+            done 2>/dev/null
+            [ "$signal" ] || rm -rf \(folder) \(folder).log
             """,
         ]
         shell.standardInput = input
         try shell.run()
         server.withLock { $0 = Server(shell: shell, input: input) }
+        guard isAwaited else { return }
         try Self.run(
             """
             for i in $(seq 600); do \(Self.binaries)/pg_isready -q -h \(folder) && exit 0; sleep 0.1; done
@@ -70,13 +76,14 @@ final class TestPostgreSQL: Sendable {
             """)
     }
 
-    /// Ends the server, as `pg_ctl stop -m fast` does; its data stay.
-    func stop() throws {
+    /// Ends the server; its data stay. `INT` is as `pg_ctl stop -m fast` does, `QUIT` as with `-m immediate`; `KILL` ends the
+    /// first process alone.
+    func stop(_ signal: String = "INT") throws {
         let server = server.withLock { server in
             defer { server = nil }
             return server
         }
-        try server?.input.fileHandleForWriting.write(contentsOf: Data("keep\n".utf8))
+        try server?.input.fileHandleForWriting.write(contentsOf: Data("\(signal)\n".utf8))
         try server?.input.fileHandleForWriting.close()
         server?.shell.waitUntilExit()
     }
@@ -118,9 +125,8 @@ final class TestPostgreSQL: Sendable {
 
     /// A connection beside the store's; it ends with the test.
     func connection(_ url: PostgreSQLURL? = nil) throws -> TestConnection {
-        TestConnection(
-            try PostgreSQLConnection(
-                url ?? self.url(), PostgreSQLLibrary.load(), timeout: .seconds(60), deadline: .now + .seconds(60)))
+        let connector = try PostgreSQLConnector(url ?? self.url(), PostgreSQLLibrary.load(), timeout: .seconds(60))
+        return TestConnection(try connector.connect(deadline: .now + .seconds(60)))
     }
 }
 

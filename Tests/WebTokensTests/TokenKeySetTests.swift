@@ -20,21 +20,21 @@ struct TokenKeySetTests {
     }
 
     @Test("a secret has at least 32 bytes")
-    func shortSecret() throws {
-        #expect(throws: TokenError.self) { try TokenKey(secret: String(repeating: "s", count: 31)) }
-        #expect(try TokenKey(secret: String(repeating: "s", count: 32)).algorithm == .hs256)
+    func shortSecret() async throws {
+        await #expect(throws: TokenError.self) { try await TokenKey(secret: String(repeating: "s", count: 31)) }
+        #expect(try await TokenKey(secret: String(repeating: "s", count: 32)).algorithm == .hs256)
     }
 
     @Test("each kind of public key is for one algorithm")
-    func kinds() throws {
-        let keys = try TokenKeySet(pem: Fixture.rsaPEM + Fixture.p256PEM + Fixture.ed25519PEM).keys
+    func kinds() async throws {
+        let keys = try await TokenKeySet(pem: Fixture.rsaPEM + Fixture.p256PEM + Fixture.ed25519PEM).keys
         #expect(keys.map(\.algorithm) == [.rs256, .es256, .edDSA])
         #expect(keys.allSatisfy { $0.id == nil })
     }
 
     @Test("a set in JSON leaves out what it cannot use, and secrets")
-    func webKeys() throws {
-        let set = try TokenKeySet(
+    func webKeys() async throws {
+        let set = try await TokenKeySet(
             jwks: Array(
                 """
                 {"keys": [
@@ -48,14 +48,14 @@ struct TokenKeySetTests {
                 ]}
                 """.utf8))
         #expect(set.keys.map(\.id) == ["a"])
-        #expect(throws: TokenError.self) { try TokenKeySet(jwks: Array("[]".utf8)) }
+        await #expect(throws: TokenError.self) { try await TokenKeySet(jwks: Array("[]".utf8)) }
         let many = (0..<101).map { _ in #"{"kty":"oct"}"# }.joined(separator: ",")
-        #expect(throws: TokenError.self) { try TokenKeySet(jwks: Array(#"{"keys":[\#(many)]}"#.utf8)) }
+        await #expect(throws: TokenError.self) { try await TokenKeySet(jwks: Array(#"{"keys":[\#(many)]}"#.utf8)) }
     }
 
     @Test("a file without a whole public key is refused", arguments: ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n", "x"])
-    func badPEM(_ text: String) {
-        #expect(throws: TokenError.self) { try TokenKeySet(pem: text) }
-        #expect(throws: TokenError.self) { try TokenKeySet(pem: text + "-----END PUBLIC KEY-----\n") }
+    func badPEM(_ text: String) async {
+        await #expect(throws: TokenError.self) { try await TokenKeySet(pem: text) }
+        await #expect(throws: TokenError.self) { try await TokenKeySet(pem: text + "-----END PUBLIC KEY-----\n") }
     }
 }

@@ -41,6 +41,15 @@ func consolePage(nonce: String, version: String) -> String {
       <p>Gathers many files into one archive.</p>
     </header>
     <main>
+      <section id="caller" aria-labelledby="who" hidden>
+        <h2 id="who">Who calls</h2>
+        <form id="token-form">
+          <label for="token">Token</label>
+          <input id="token" type="password" autocomplete="off" spellcheck="false" aria-describedby="token-hint">
+          <p class="hint" id="token-hint">This host wants to know who calls. The token stays in this tab until it is closed.</p>
+          <div><button>Use this token</button></div>
+        </form>
+      </section>
       <section aria-labelledby="new">
         <h2 id="new">New download</h2>
         <form id="form">
@@ -76,6 +85,7 @@ func consolePage(nonce: String, version: String) -> String {
         <p><code>curl <span class="origin"></span>/v1/download/job/&lt;jobId&gt;/download-url</code></p>
         <p><code>curl -X DELETE <span class="origin"></span>/v1/download/job/&lt;jobId&gt;</code></p>
         <p><code>curl -X POST <span class="origin"></span>/v1/download/job/&lt;jobId&gt;/retry</code></p>
+        <p class="hint">Where a token is needed, add <code>-H "authorization: Bearer $TOKEN"</code>.</p>
         <p class="hint">Version \#(version)</p>
       </section>
     </main>
@@ -93,10 +103,15 @@ func consolePage(nonce: String, version: String) -> String {
       return (unit ? count.toFixed(1) : count) + " " + units[unit];
     }
 
+    // Kept where only this tab sees it, and only until it is closed.
+    let token = sessionStorage.getItem("ferry.token") || "";
+    function signed(headers) { return token ? { ...headers, authorization: "Bearer " + token } : headers || {}; }
+
     async function call(path, options) {
-      const answer = await fetch(path, options);
+      const answer = await fetch(path, { ...options, headers: signed(options && options.headers) });
       const body = await answer.json();
       if (answer.ok) return body;
+      if (answer.status === 401) at("caller").hidden = false;
       const details = (body.details || []).slice(0, 5).map(d => d.field + " " + d.problem);
       const error = new Error([body.message, ...details].join(" "));
       error.status = answer.status;
@@ -156,7 +171,14 @@ func consolePage(nonce: String, version: String) -> String {
     }
 
     function runs(job) { return job.status === "queued" || job.status === "processing"; }
-    function address(view, way) { return "/v1/download/" + way + "/" + view.id + "?since=" + view.job.seq; }
+
+    // Sockets and event streams can bear no header field: a ticket of the job's stands for the token.
+    async function address(view, way) {
+      const path = "/v1/download/" + way + "/" + view.id + "?since=" + view.job.seq;
+      if (!token) return path;
+      const { ticket } = await call("/v1/download/job/" + view.id + "/ticket", { method: "POST" });
+      return path + "&ticket=" + encodeURIComponent(ticket);
+    }
 
     // A message of the watched job; what is not newer than what is shown is dropped.
     function take(view, message) {
@@ -176,18 +198,19 @@ func consolePage(nonce: String, version: String) -> String {
       if (view.job.status !== "ready") show(view.job).catch(error => { at("problem").textContent = error.message; });
     }
 
+    const routes = ["subscribe", "stream"];
     // Each way follows the job until it cannot any more, and tells whether it ever could.
     const ways = [
-      view => new Promise(done => {
-        const socket = new WebSocket(location.origin.replace(/^http/, "ws") + address(view, "subscribe"));
+      (view, path) => new Promise(done => {
+        const socket = new WebSocket(location.origin.replace(/^http/, "ws") + path);
         let opened = false;
         view.stop = () => socket.close();
         socket.onopen = () => { opened = true; };
         socket.onmessage = event => take(view, JSON.parse(event.data));
         socket.onclose = () => done(opened);
       }),
-      view => new Promise(done => {
-        const events = new EventSource(address(view, "stream"));
+      (view, path) => new Promise(done => {
+        const events = new EventSource(path);
         let opened = false;
         view.stop = () => { events.close(); done(opened); };
         events.onopen = () => { opened = true; };
@@ -199,7 +222,7 @@ func consolePage(nonce: String, version: String) -> String {
           });
       }),
       async view => {
-        const headers = { "if-none-match": '"' + view.job.seq + '"' };
+        const headers = signed({ "if-none-match": '"' + view.job.seq + '"' });
         const stop = new AbortController();
         view.stop = () => stop.abort();
         const answer = await fetch("/v1/download/job/" + view.id + "?wait=20", { headers, signal: stop.signal });
@@ -221,13 +244,15 @@ func consolePage(nonce: String, version: String) -> String {
           await show(job);
           at("problem").textContent = "";
           if (!runs(job) || view !== watched) return;
-          failures = await ways[way](view) ? 0 : failures + 1;
+          const path = way < routes.length ? await address(view, routes[way]) : null;
+          if (view !== watched) return;
+          failures = await ways[way](view, path) ? 0 : failures + 1;
           if (failures > 1 && way < ways.length - 1) { way += 1; failures = 0; }
         } catch (error) {
           if (view !== watched) return;
           at("problem").textContent = error.message;
           failures += 1;
-          if (error.status === 404 || error.status === 400) return;
+          if ([400, 401, 403, 404].includes(error.status)) return;
         }
         const pause = Math.min(500 * 2 ** failures, 15000) * (0.5 + Math.random() / 2);
         await new Promise(done => setTimeout(done, pause));
@@ -251,6 +276,16 @@ func consolePage(nonce: String, version: String) -> String {
       } finally {
         at("go").disabled = false;
       }
+    });
+
+    at("token-form").addEventListener("submit", event => {
+      event.preventDefault();
+      token = at("token").value.trim();
+      at("token").value = "";
+      sessionStorage.setItem("ferry.token", token);
+      at("problem").textContent = "";
+      at("caller").hidden = true;
+      follow();
     });
 
     at("cancel").addEventListener("click", event => change(event.target, "", "DELETE"));

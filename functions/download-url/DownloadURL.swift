@@ -13,30 +13,12 @@ struct DownloadURL: HTTPFunction {
                 .conflict, code: "not_ready", message: "The job is \(status.rawValue), not ready.",
                 headers: status.isFinished ? [:] : [.retryAfter: "1"])
         }
-        let objects = try context.bindings.objects
-        let archiveSeconds = job.expiresAt.map { ($0.milliseconds - now.milliseconds) / 1000 } ?? .max
-        let seconds = max(1, min(context.downloads.presignedURLLifetime.components.seconds, archiveSeconds))
-        let url = try objects.presignedURL(for: archive.key, expiresIn: .seconds(seconds), fileName: job.archiveName)
-        let digits = String(archive.crc32, radix: 16)
+        let link = try ArchiveLink(job, archive, context, at: now)
         var json = JSONWriter(capacity: 1024)
         json.object { json in
             json.key("jobId")
             json.value(job.id.description)
-            json.key("downloadUrl")
-            json.value(url)
-            json.key("expiresIn")
-            json.value(Int(seconds))
-            json.key("fileSize")
-            json.value(Int(archive.sizeBytes))
-            json.key("bucket")
-            json.value(objects.bucket)
-            json.key("checksum")
-            json.object { json in
-                json.key("algorithm")
-                json.value("crc32")
-                json.key("value")
-                json.value(String(repeating: "0", count: 8 - digits.count) + digits)
-            }
+            link.writeMembers(to: &json)
         }
         var response = Response.json(encoded: json.buffer)
         response.headers[.cacheControl] = "no-store"

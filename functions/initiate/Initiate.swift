@@ -5,7 +5,8 @@ import FunctionKit
 /// the same `Idempotency-Key` gets the same answer.
 struct Initiate: HTTPFunction {
     func handle(_ request: Request, _ context: Context) async throws -> Response {
-        let wanted = try DownloadRequest(request, defaultPolicy: context.downloads.onMissing)
+        let wanted = try DownloadRequest(
+            request, defaultPolicy: context.downloads.onMissing, webhooks: context.bindings.webhooks)
         let job = try await JobIntake(context).accept(wanted, key: try request.idempotencyKey())
         var json = JSONWriter(capacity: 128)
         json.object { json in

@@ -54,7 +54,7 @@ struct Demo: AsyncParsableCommand {
         let result: Result<Void, any Error>
         do {
             let download = ArchiveDownload(
-                client: DownloadClient(baseURL: url, http: http), timeout: .seconds(120), output: archive)
+                client: DownloadClient(baseURL: url, token: nil, http: http), timeout: .seconds(120), output: archive)
             result = .success(try await download.run(ids, onMissing: "fail", archiveName: "ferry-demo"))
         } catch {
             result = .failure(Task.isCancelled ? CommandFailure("stopped before the download was complete") : error)

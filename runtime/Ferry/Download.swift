@@ -18,6 +18,7 @@ struct Download: AsyncParsableCommand {
             Examples:
               ferry download 70000 70001 70002
               ferry download 70000 70001 --url http://127.0.0.1:3000 --output files.zip
+              ferry download 70000 --url https://downloads.example.org --token-file ~/.ferry-token
             """)
 
     @Argument(help: "The ids of the files, 1 to 1000 of them.")
@@ -38,6 +39,8 @@ struct Download: AsyncParsableCommand {
     @Option(help: "Give up when the archive is not ready after so many seconds.")
     var timeout = 600
 
+    @OptionGroup var credentials: TokenOptions
+
     func validate() throws {
         guard !ids.isEmpty else { throw ValidationError("Give at least one file id.") }
         guard timeout > 0 else { throw ValidationError("--timeout must be at least 1.") }
@@ -48,10 +51,12 @@ struct Download: AsyncParsableCommand {
 
     func run() async throws {
         try await CommandFailure.reported {
+            let token = try credentials.secret()
             let http = HTTPClient(eventLoopGroupProvider: .singleton)
             let base = url.hasSuffix("/") ? String(url.dropLast()) : url
             let download = ArchiveDownload(
-                client: DownloadClient(baseURL: base, http: http), timeout: .seconds(timeout), output: output)
+                client: DownloadClient(baseURL: base, token: token, http: http), timeout: .seconds(timeout),
+                output: output)
             let result: Result<Void, any Error>
             do {
                 let (ids, onMissing, archiveName) = (ids, onMissing?.rawValue, archiveName)

@@ -14,6 +14,6 @@ struct Ferry: AsyncParsableCommand {
         subcommands: [
             Serve.self, Dev.self, Demo.self, Download.self, Watch.self, New.self, Build.self, List.self, Describe.self,
             Explain.self, Event.self, Invoke.self, Test.self, Replay.self, Logs.self, Doctor.self, Validate.self,
-            Queue.self, Dead.self, History.self, ExportSDK.self, S3.self, ServeFunction.self,
+            Config.self, Queue.self, Dead.self, History.self, ExportSDK.self, S3.self, ServeFunction.self,
         ])
 }

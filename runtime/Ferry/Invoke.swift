@@ -11,6 +11,9 @@ struct Invoke: AsyncParsableCommand {
             function is called with a job that is in no queue. -d is an invocation in the form of fixtures (see \
             docs/functions.md); without it the first of the function's fixtures/*.json is taken, or an empty one.
 
+            With --target it is the token of the admin listener that is asked for, the contents of the host's \
+            <data>/admin.token; without, the data folder's own is used.
+
             Prints the answer on standard output, status and time on standard error. The exit status is 0 for an \
             answer of 2xx, a job that completed or a socket that closed with 1000, 1 for a failure.
 
@@ -19,7 +22,7 @@ struct Invoke: AsyncParsableCommand {
               ferry invoke hello --path /hello/Ada -H 'Accept: text/plain'
               ferry invoke process -d @job.json --attempt 2
               ferry invoke cleanup --event schedule
-              ferry invoke hello --target http://127.0.0.1:3001 --token "$TOKEN"
+              ferry invoke hello --target http://127.0.0.1:3001 --token-file admin.token
             """)
 
     @Argument(help: "The function's name.")
@@ -47,8 +50,7 @@ struct Invoke: AsyncParsableCommand {
     @Option(help: "local: the host of the data folder; or the URL of a host's admin listener.")
     var target = "local"
 
-    @Option(help: "The admin listener's token; by default the data folder's.")
-    var token: String?
+    @OptionGroup var credentials: TokenOptions
 
     @Flag(help: "Print the whole answer as one line of JSON.")
     var json = false
@@ -83,7 +85,7 @@ struct Invoke: AsyncParsableCommand {
 
     func run() async throws {
         try await CommandFailure.reported {
-            let client = try AdminClient(target: target, token: token, dataFolder: folders.dataFolder)
+            let client = try AdminClient(target: target, token: credentials, dataFolder: folders.dataFolder)
             let body = try invocation().text()
             let started = ContinuousClock.now
             let answer = try await client.invoke(name, body)

@@ -69,7 +69,7 @@ struct Terminal {
 
     /// Writes a problem as compilers do: place, reason, and the line of the source with a caret.
     func problem(_ problem: FileProblem) {
-        line(coloured("\(problem)", problem.reason.hasPrefix("warning: ") ? .yellow : .red))
+        line(coloured("\(problem)", problem.isWarning ? .yellow : .red))
         if let excerpt = problem.excerpt { line(excerpt) }
     }
 

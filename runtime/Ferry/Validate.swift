@@ -6,7 +6,8 @@ struct Validate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check manifests, routes, handlers and the configuration.",
         discussion: """
-            Prints every problem as file:line:column: reason, and exits with a status other than 0 when there is one.
+            Prints every problem as file:line:column: reason, and exits with a status other than 0 when there is one; \
+            warnings do not count.
 
             Examples:
               ferry validate
@@ -27,8 +28,9 @@ struct Validate: AsyncParsableCommand {
                 let functions = try await FunctionCheck.run(folder: functionsFolder)
                 let problems = functions.problems.map(\.problem) + ConfigurationCheck.problems(file: configurationFile)
                 for problem in problems { Terminal.output.problem(problem) }
-                guard problems.isEmpty else {
-                    Terminal.errors.line("\(problems.count) \(problems.count == 1 ? "problem" : "problems")")
+                let count = problems.count { !$0.isWarning }
+                guard count == 0 else {
+                    Terminal.errors.line("\(count) \(count == 1 ? "problem" : "problems")")
                     throw ExitCode.failure
                 }
                 let noun = functions.count == 1 ? "function" : "functions"

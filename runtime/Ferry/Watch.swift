@@ -1,5 +1,6 @@
 import ArgumentParser
 import AsyncHTTPClient
+import Host
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -28,6 +29,7 @@ struct Watch: AsyncParsableCommand {
               ferry watch 0b5ad29e-5a0c-4c1e-9c9b-1c1f9a1f2f10
               ferry watch "$id" --url https://downloads.example.org --transport sse
               ferry watch "$id" --json | jq -r .type
+              FERRY_TOKEN=$(cat ~/.ferry-token) ferry watch "$id"
             """)
 
     @Argument(help: ArgumentHelp("The job's id.", valueName: "job-id"))
@@ -48,6 +50,8 @@ struct Watch: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Trust the certificates of this PEM file, instead of the system's.", valueName: "file"))
     var caFile: String?
 
+    @OptionGroup var credentials: TokenOptions
+
     func validate() throws {
         guard HostAddress(url) != nil else {
             throw ValidationError("--url must be of the form http://host:port or https://host:port.")
@@ -67,6 +71,7 @@ struct Watch: AsyncParsableCommand {
     func run() async throws {
         try await CommandFailure.reported {
             guard let address = HostAddress(url) else { return }
+            let token = try credentials.secret()
             var tls = TLSConfiguration.makeClientConfiguration()
             if let caFile { tls.trustRoots = .file(caFile) }
             let (id, json) = (id, json)
@@ -87,7 +92,7 @@ struct Watch: AsyncParsableCommand {
             do {
                 try await Interruption.stops {
                     let upgrade = SocketUpgrade(
-                        address: address, tls: context, group: MultiThreadedEventLoopGroup.singleton)
+                        address: address, token: token, tls: context, group: MultiThreadedEventLoopGroup.singleton)
                     var watcher = JobWatcher(
                         id: id, upgrade: upgrade, http: http, course: course, printsMessages: json)
                     let (outcome, job) = try await watcher.run()

@@ -38,4 +38,8 @@ end
 redis.call('HSET', key, 'delay', delay)
 emitCapped('delayed', 'jobId', id, 'delay', digits(due))
 markDelay()
+if redis.call('EXISTS', prefix .. 'parked') == 1 then
+    -- Its owner has a free place, and this worker may be about to end.
+    markBase()
+end
 return 0

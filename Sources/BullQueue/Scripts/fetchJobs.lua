@@ -4,7 +4,8 @@
 -- KEYS[1]  the queue's prefix
 -- ARGV[1]  now, ms since 1970
 -- ARGV[2]  how many jobs at most. With `/<n>` behind it a job that lost its worker before is worked alone: it is taken
---          by itself, and only when n, the jobs that this worker holds, is 0
+--          by itself, and only when n, the jobs that this worker holds, is 0. With `:<m>` at the end at most m jobs
+--          of one owner run at a time
 -- ARGV[3]  lock token for all of them
 -- ARGV[4]  lock duration, ms
 -- ARGV[5]  the worker's name, or ''
@@ -38,7 +39,7 @@ local function readAgain(id)
     return { id, starts, size > maxJobBytes and shortened(hash, size) or hash }
 end
 
-local again, count, held = {}, readCount(ARGV[2])
+local again, count, held, ownerMax = {}, readCount(ARGV[2])
 if ARGV[8] ~= '' then
     for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
         if try('GET', prefix .. id .. ':lock') == ARGV[8] then
@@ -55,7 +56,7 @@ if held and #again > 0 then
     count = 0
 end
 local jobs, limited, due, refused = fetchJobs(
-    ARGV[1], math.max(0, count - #again), held, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]),
+    ARGV[1], math.max(0, count - #again), held, ownerMax, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]),
     tonumber(ARGV[7]))
 if held and #again > 0 then
     limited = -1

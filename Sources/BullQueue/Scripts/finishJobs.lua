@@ -198,10 +198,13 @@ for _, number in ipairs(ready) do
 end
 
 local taken, limited, due, refused = {}, 0, 0, {}
-local count, held = readCount(ARGV[2])
+local count, held, ownerMax = readCount(ARGV[2])
 if count > 0 then
     taken, limited, due, refused = fetchJobs(
-        nowText, count, held, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]))
+        nowText, count, held, ownerMax, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]))
+elseif finished > 0 and redis.call('EXISTS', prefix .. 'parked') == 1 then
+    -- An owner may have a free place, and this worker does not take the next job.
+    markBase()
 end
 if finished > 0 and #taken == 0 and limited == 0 and due == 0 and redis.call('LLEN', wait) == 0
     and redis.call('LLEN', active) == 0 and redis.call('ZCARD', prioritized) == 0 then

@@ -53,6 +53,10 @@ local function lookAtJobs()
         alone = type(stalls) == 'string' and (whole(stalls) or 0) > 0 and 1 or 0
     end
     waiting = waiting + number(redis.pcall('ZCARD', prefix .. 'prioritized'))
+    if active == 0 then
+        -- Each of these owners has a place for one.
+        waiting = waiting + number(redis.pcall('ZCARD', prefix .. 'parked'))
+    end
     return {
         waiting, active, number(redis.pcall('SCARD', prefix .. 'stalled')), settings[1] and 1 or 0,
         concurrency and active >= concurrency and 1 or 0, limited, due, alone,

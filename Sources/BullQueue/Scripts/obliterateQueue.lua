@@ -52,10 +52,13 @@ end
 if steps >= limit then
     return 1
 end
+for _, owner in ipairs(redis.call('ZRANGE', prefix .. 'parked', 0, -1)) do
+    redis.call('DEL', prefix .. 'parked:' .. owner)
+end
 for _, name in ipairs({
     'id', 'wait', 'active', 'prioritized', 'pc', 'delayed', 'completed', 'failed', 'waiting-children', 'marker', 'stalled',
     'stalled-check', 'events', 'meta', 'limiter', 'repeat', 'paused', 'metrics:completed', 'metrics:failed',
-    'metrics:completed:data', 'metrics:failed:data',
+    'metrics:completed:data', 'metrics:failed:data', 'fair', 'fair-time', 'parked',
 }) do
     redis.call('DEL', prefix .. name)
 end

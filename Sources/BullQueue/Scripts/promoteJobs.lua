@@ -14,14 +14,8 @@ for index = 1, #ARGV do
     local id = ARGV[index]
     codes[index] = -3
     if redis.call('ZREM', delayed, id) == 1 then
-        local key = prefix .. id
-        local job = try('HMGET', key, 'name', 'priority')
-        pushReady(id, job and whole(job[2] or '') or 0, false)
+        pushPromoted(id)
         markBase()
-        emit('waiting', 'jobId', id, 'prev', 'delayed')
-        if job and job[1] then
-            redis.call('HSET', key, 'delay', 0)
-        end
         codes[index] = 1
     end
 end

@@ -9,7 +9,8 @@
 -- ARGV[3]  data, JSON
 -- ARGV[4]  opts, JSON
 -- ARGV[5]  now, ms since 1970
--- ARGV[6]  priority, 0 for none
+-- ARGV[6]  priority, 0 for none; without effect when there is an owner
+-- ARGV[7]  owner, '' for none
 --
 -- Returns 'added', 'requeued', 'waiting' or 'active'.
 
@@ -18,12 +19,21 @@
 @include remove
 
 local id, name, now, priority = ARGV[1], ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[6])
-local key = prefix .. id
+local key, owner = prefix .. id, ARGV[7]
 
 local function write()
     redis.call(
         'HSET', key, 'name', name, 'data', ARGV[3], 'opts', ARGV[4], 'timestamp', now, 'delay', 0, 'priority',
         priority)
+    if owner ~= '' then
+        redis.call('HSET', key, 'owner', owner)
+    end
+end
+
+local function takeTurn()
+    if owner ~= '' then
+        priority = turns().give(owner, false)
+    end
 end
 
 local function isWaiting()
@@ -44,8 +54,12 @@ if redis.call('EXISTS', key) == 1 then
         or redis.call('ZREM', delayed, id) == 1 and 'delayed'
     if from == 'delayed' or not from and isWaiting() then
         redis.call(
-            'HDEL', key, 'atm', 'ats', 'stc', 'defa', 'failedReason', 'stacktrace', 'progress', 'processedOn', 'pb')
+            'HDEL', key, 'atm', 'ats', 'stc', 'defa', 'failedReason', 'stacktrace', 'progress', 'processedOn', 'pb',
+            'parked')
         local was = redis.call('HGET', key, 'priority')
+        if from then
+            takeTurn()
+        end
         write()
         if from then
             pushReady(id, priority, false)
@@ -61,6 +75,7 @@ if redis.call('EXISTS', key) == 1 then
     removeJob(id)
 end
 redis.call('INCR', prefix .. 'id')
+takeTurn()
 write()
 if not from then
     emitCapped('added', 'jobId', id, 'name', name)

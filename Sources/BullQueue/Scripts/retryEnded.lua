@@ -38,14 +38,14 @@ for index = 3, #ARGV do
     elseif redis.call('ZREM', prefix .. state, id) == 0 then
         code = -3
     else
-        local job = redis.call('HMGET', key, 'priority', 'opts', 'parentKey')
+        local job = redis.call('HMGET', key, 'priority', 'opts', 'parentKey', 'owner')
         redis.call('HDEL', key, 'finishedOn', 'processedOn', state == 'failed' and 'failedReason' or 'returnvalue')
         if isReset then
             redis.call('HDEL', key, 'atm', 'ats', 'stc', 'attemptsMade')
         end
         local isJSON, options = pcall(cjson.decode, job[2] or '')
         local isNext = isJSON and type(options) == 'table' and options.lifo == true
-        pushReady(id, whole(job[1] or '') or 0, isNext)
+        pushReady(id, priorityAgain(key, job[1], job[4]), isNext)
         markBase()
         returnToParent(id, job[3])
         emitCapped('waiting', 'jobId', id, 'prev', state)

@@ -18,7 +18,7 @@
 local id = ARGV[2]
 local key = prefix .. id
 promote(tonumber(ARGV[1]))
-local job = try('HMGET', key, 'name', 'priority')
+local job = try('HMGET', key, 'name', 'priority', 'owner')
 if not job or not job[1] then
     return -1
 end
@@ -30,7 +30,7 @@ redis.call('HSET', key, 'failedReason', ARGV[4], 'stacktrace', ARGV[5])
 if redis.call('LREM', active, -1, id) == 0 then
     return -3
 end
-pushReady(id, whole(job[2] or '') or 0, ARGV[6] == 'lifo')
+pushReady(id, priorityAgain(key, job[2], job[3]), ARGV[6] == 'lifo')
 markBase()
 countUp(key, 'atm')
 emitCapped('waiting', 'jobId', id, 'prev', 'active')

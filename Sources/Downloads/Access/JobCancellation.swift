@@ -47,12 +47,16 @@ public struct JobCancellation: Sendable {
                 await FollowUp {
                     await align(ended)
                     await withdraw(job)
+                    await stores.outbox.announce(ended)
                 }.wait()
                 return .cancelled
             case .ready:
                 let end = HistoryChange(status: JobStatus.expired.rawValue, at: now)
                 guard let ended = try await stores.change(job, from: [.ready], to: end) else { continue }
-                let telling = FollowUp { await align(ended) }
+                let telling = FollowUp {
+                    await align(ended)
+                    await stores.outbox.announce(ended)
+                }
                 if let archive = job.archive { await stores.discard(archive) }
                 await telling.wait()
                 return .expired

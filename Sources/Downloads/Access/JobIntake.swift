@@ -15,7 +15,7 @@ public struct JobIntake: Sendable {
         stores = try JobStores(context)
     }
 
-    /// Accepts a job.
+    /// Accepts a job of the caller's.
     ///
     /// - Parameters:
     ///   - request: What is asked for.
@@ -44,7 +44,8 @@ public struct JobIntake: Sendable {
     private func commit(_ record: JobRecord, _ request: DownloadRequest, _ key: String?) async throws -> JobID {
         let job = HistoryJob(
             id: record.id.description, owner: record.owner, round: record.round, status: record.status.rawValue,
-            fileIDs: request.fileIDs, options: record.options, createdAt: record.createdAt, updatedAt: record.updatedAt)
+            fileIDs: request.fileIDs, options: record.options, createdAt: record.createdAt, updatedAt: record.updatedAt,
+            callback: request.options.callbackURL.map { _ in HistoryCallback() })
         guard let key else {
             try await stores.history.insert(job)
             return record.id

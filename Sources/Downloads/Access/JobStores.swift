@@ -6,6 +6,7 @@ struct JobStores: Sendable {
     let history: any HistoryStore
     let records: JobStore
     let queue: any JobQueue
+    let outbox: CallbackOutbox
 
     /// - Throws: ``FunctionKit/HTTPError`` 503 when a store is not configured.
     init(_ context: Context) throws {
@@ -13,6 +14,7 @@ struct JobStores: Sendable {
         history = try context.bindings.history
         records = try context.jobStore
         queue = try context.bindings.queue(DownloadTask.queue)
+        outbox = try CallbackOutbox(context)
     }
 
     /// The job as the history has it, for a change.
@@ -72,7 +74,8 @@ struct JobStores: Sendable {
         return JobOptions(
             id: record.id.description, attempts: record.maxAttempts,
             backoff: Backoff(.exponential, delay: settings.retryDelay),
-            keepCompleted: KeepRule(age: settings.keepCompleted), keepFailed: KeepRule(age: settings.recordRetention))
+            keepCompleted: KeepRule(age: settings.keepCompleted), keepFailed: KeepRule(age: settings.recordRetention),
+            owner: record.owner)
     }
 
     /// Deletes an archive that no job has any more. Best effort: the sweeper takes what is left.

@@ -1,6 +1,7 @@
 public import FunctionKit
 
-/// Answers a request for the caller's own jobs, newest first, from the history.
+/// Answers a request for the caller's own jobs, newest first, from the history. Where nobody is asked who he is those are
+/// the jobs without an owner.
 public enum JobList {
     /// How many jobs a request may ask for at a time.
     static let limits: ClosedRange<Int> = 1...100
@@ -30,6 +31,8 @@ public enum JobList {
             writer.key("jobs")
             try writer.array { writer in
                 for summary in page where !settings.isOver(summary.job, at: now) {
+                    // A row that is none of a download job's hides no other.
+                    guard JobStatus(rawValue: summary.job.status) != nil else { continue }
                     try summary.write(to: &writer, at: now)
                 }
             }

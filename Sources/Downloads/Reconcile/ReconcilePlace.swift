@@ -4,6 +4,8 @@ internal import FunctionKit
 public struct ReconcilePlace: Sendable, Hashable {
     /// The last of the unfinished jobs that were looked at; `nil` for the beginning.
     var unfinished: HistoryPlace?
+    /// The last of the jobs whose callback is due that were looked at; `nil` for the beginning.
+    var callbacks: HistoryPlace?
     /// The last of the ended jobs that were looked at; `nil` for the beginning.
     var ended: HistoryPlace?
     /// When the pass over the ended jobs began.

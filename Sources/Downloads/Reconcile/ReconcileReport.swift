@@ -8,13 +8,19 @@ public struct ReconcileReport: Sendable, Hashable {
     public var failedJobs = 0
     /// Jobs whose record was told that they have ended.
     public var toldJobs = 0
+    /// Callbacks that were queued again.
+    public var raisedCallbacks = 0
+    /// Callbacks that were lost at their last attempt and are given up.
+    public var failedCallbacks = 0
     /// Jobs that could not be dealt with; the next look tries them again.
     public var failures = 0
     /// Where the next look goes on.
     public var next = ReconcilePlace()
 
     /// Whether there was nothing to do.
-    public var isEmpty: Bool { raisedJobs + closedJobs + failedJobs + toldJobs + failures == 0 }
+    public var isEmpty: Bool {
+        raisedJobs + closedJobs + failedJobs + toldJobs + raisedCallbacks + failedCallbacks + failures == 0
+    }
 
     init() {}
 }

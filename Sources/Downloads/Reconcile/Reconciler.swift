@@ -12,6 +12,7 @@ public import FunctionKit
 ///   growing; the queue gets the job. That is done three times at most.
 ///
 /// The other way round, a job may have ended in the history while Redis was away; see `tellRecords`.
+/// Callbacks that are due and that the queue does not have are queued again, too (`Reconciler+Callbacks.swift`).
 ///
 /// One process at a time looks: it holds a lease in the history. Two that both believe to have it do no harm: every
 /// change is a compare-and-set on round and state in the history. What an operator throws away is finished in the history
@@ -45,11 +46,13 @@ public struct Reconciler: Sendable {
         events = try JobEvents(context)
     }
 
-    private enum Outcome: Sendable {
+    enum Outcome: Sendable {
         case left
         case raised
         case closed
         case failed
+        case raisedCallback
+        case failedCallback
         case error
         /// A store is away: the others would fare no better.
         case away(any Error)
@@ -70,7 +73,9 @@ public struct Reconciler: Sendable {
         var report = ReconcileReport()
         report.next = place
         var lease = Lease(holder: holder)
-        guard try await raiseLost(at: now, &report, &lease), try await tellRecords(&report, &lease) else { return nil }
+        guard try await raiseLost(at: now, &report, &lease), try await raiseCallbacks(at: now, &report, &lease),
+            try await tellRecords(&report, &lease)
+        else { return nil }
         return report
     }
 
@@ -93,27 +98,29 @@ public struct Reconciler: Sendable {
     private func raiseLost(
         at now: Timestamp, _ report: inout ReconcileReport, _ lease: inout Lease
     ) async throws -> Bool {
-        let bound = now + (.zero - settings.reconcileAge)
+        let bound = bound(at: now)
         var count = 0
         while !isLate, count < Self.lookCount || report.raisedJobs > 0 {
             let jobs = try await stores.history.list(
                 states: JobStatus.unfinished.names, changedBefore: bound, after: report.next.unfinished,
                 limit: Self.pageCount)
-            guard let last = jobs.last else {
-                report.next.unfinished = nil
-                break
-            }
-            guard try await take(&lease) else { return false }
+            if !jobs.isEmpty, try await !take(&lease) { return false }
             // A look that stopped midway begins this page again.
-            guard try await settle(try await suspects(among: jobs), &report) else { break }
+            guard try await settle(try await suspects(among: jobs), &report, settle) else { break }
             count += jobs.count
-            guard jobs.count == Self.pageCount else {
-                report.next.unfinished = nil
-                break
-            }
-            report.next.unfinished = HistoryPlace(time: last.updatedAt, id: last.id)
+            report.next.unfinished = Self.end(of: jobs)
+            if report.next.unfinished == nil { break }
         }
         return true
+    }
+
+    /// What has changed since is not looked at: whoever changed it may still be at work.
+    func bound(at now: Timestamp) -> Timestamp { now + (.zero - settings.reconcileAge) }
+
+    /// Where a page ended that others may follow; `nil` for the last one.
+    static func end(of page: [HistoryJob]) -> HistoryPlace? {
+        guard page.count == pageCount, let last = page.last else { return nil }
+        return HistoryPlace(time: last.updatedAt, id: last.id)
     }
 
     /// The jobs that do not seem to be well, by one look at the queue for all.
@@ -145,7 +152,10 @@ public struct Reconciler: Sendable {
     var isLate: Bool { context.remaining <= .zero || Task.isCancelled }
 
     /// - Returns: Whether all of them were looked at.
-    private func settle(_ jobs: [HistoryJob], _ report: inout ReconcileReport) async throws -> Bool {
+    func settle(
+        _ jobs: [HistoryJob], _ report: inout ReconcileReport,
+        _ body: @escaping @Sendable (HistoryJob) async throws -> Outcome
+    ) async throws -> Bool {
         try await withThrowingTaskGroup(of: Outcome.self) { group in
             var waiting = jobs[...]
             var underWay = 0
@@ -153,7 +163,7 @@ public struct Reconciler: Sendable {
             while true {
                 while underWay < Self.concurrency, outage == nil, !isLate, let job = waiting.popFirst() {
                     underWay += 1
-                    group.addTask { await outcome(of: job) }
+                    group.addTask { await outcome(of: job, body) }
                 }
                 guard let outcome = try await group.next() else { break }
                 underWay -= 1
@@ -162,6 +172,8 @@ public struct Reconciler: Sendable {
                 case .raised: report.raisedJobs += 1
                 case .closed: report.closedJobs += 1
                 case .failed: report.failedJobs += 1
+                case .raisedCallback: report.raisedCallbacks += 1
+                case .failedCallback: report.failedCallbacks += 1
                 case .error: report.failures += 1
                 case .away(let error): outage = outage ?? error
                 }
@@ -171,9 +183,11 @@ public struct Reconciler: Sendable {
         }
     }
 
-    private func outcome(of job: HistoryJob) async -> Outcome {
+    private func outcome(
+        of job: HistoryJob, _ body: @Sendable (HistoryJob) async throws -> Outcome
+    ) async -> Outcome {
         do {
-            return try await settle(job)
+            return try await body(job)
         } catch let error as any ClassifiedError where error.isUnavailable {
             return .away(error)
         } catch {
@@ -233,10 +247,11 @@ public struct Reconciler: Sendable {
     private func giveUp(_ job: HistoryJob) async throws -> Outcome {
         let failure = JobFailure(
             code: ErrorClass.storage.rawValue,
-            message: "The job was lost by the queue \(job.raises + 1) times and is not queued again.")
+            message: "The job was lost by the queue \(job.raises &+ 1) times and is not queued again.")
         let end = HistoryChange(status: JobStatus.failed.rawValue, at: .now, error: failure.historyText)
         guard let ended = try await stores.change(job, from: JobStatus.unfinished, to: end) else { return .left }
         context.logger.error("a job was lost too often", metadata: ["job": "\(job.id)"])
+        await stores.outbox.announce(ended)
         try await stores.records.align(with: ended, files: try await stores.history.files(of: job.id))
         return .failed
     }

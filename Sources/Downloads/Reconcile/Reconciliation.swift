@@ -58,7 +58,8 @@ public struct Reconciliation: Sendable {
             "reconciled",
             metadata: [
                 "raised": "\(report.raisedJobs)", "closed": "\(report.closedJobs)", "failed": "\(report.failedJobs)",
-                "told": "\(report.toldJobs)", "failures": "\(report.failures)",
+                "told": "\(report.toldJobs)", "callbacks": "\(report.raisedCallbacks)",
+                "failed_callbacks": "\(report.failedCallbacks)", "failures": "\(report.failures)",
             ])
     }
 }

@@ -11,6 +11,9 @@ extension JobRecord {
         "error", "upload", "archive", "created", "updated", "expires",
     ]
 
+    /// How many files a record may have: a place has four digits.
+    static let maxFiles = 10_000
+
     /// The digits of one size. 2⁴⁴ bytes are more than an object may have.
     static let sizeWidth = 11
 
@@ -91,9 +94,9 @@ extension JobRecord {
         guard let round = values[1].integer, (1...Int64(Self.lastRound)).contains(round) else {
             throw Self.corrupt("round")
         }
-        guard let seq = values[2].integer, let created = values[15].integer, let updated = values[16].integer else {
-            throw Self.corrupt("seq or times")
-        }
+        guard let seq = values[2].integer, (1...Self.lastSeq).contains(seq), let created = values[15].integer,
+            let updated = values[16].integer
+        else { throw Self.corrupt("seq or times") }
         let attempt = Self.words(values[11], 2)
         guard attempt.count == 2, let number = Int(attempt[0]), let maximum = Int(attempt[1]) else {
             throw Self.corrupt("attempt")
@@ -128,9 +131,9 @@ extension JobRecord {
 
     private static func progress(_ value: RESPValue, files: [JobFile]) throws -> Progress {
         let parts = words(value, 4)
-        guard parts.count == 4, let permille = Int(parts[0]), let bytes = Int64(parts[1]) else {
-            throw corrupt("progress")
-        }
+        guard parts.count == 4, let permille = Int(parts[0]), (0...1000).contains(permille),
+            let bytes = Int64(parts[1])
+        else { throw corrupt("progress") }
         return Progress(
             current: files.count { $0.state != .pending }, total: files.count, permille: permille, bytes: bytes,
             totalBytes: Int64(parts[2]), secondsRemaining: Int(parts[3]))
@@ -141,6 +144,7 @@ extension JobRecord {
             throw corrupt("files")
         }
         let count = states.readableBytes
+        guard count <= maxFiles else { throw corrupt("files") }
         guard sizes.readableBytes == count * sizeWidth else { throw corrupt("sizes") }
         var files: [JobFile] = []
         files.reserveCapacity(count)

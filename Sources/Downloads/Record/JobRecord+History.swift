@@ -9,7 +9,7 @@ extension JobRecord {
     /// - Returns: `nil` when the row is not one of a download job.
     init?(_ job: HistoryJob, files results: [HistoryFile], maxAttempts: Int) {
         guard let id = JobID(job.id), let status = JobStatus(rawValue: job.status),
-            (1...JobRecord.lastRound).contains(job.round)
+            (1...JobRecord.lastRound).contains(job.round), job.fileIDs.count <= JobRecord.maxFiles
         else { return nil }
         self.init(
             id: id, round: job.round, owner: job.owner, options: job.options, fileIDs: job.fileIDs,
@@ -32,7 +32,8 @@ extension JobRecord {
     /// The progress that follows from the results of the files.
     func tally(isReady: Bool) -> Progress {
         let current = files.count { $0.state != .pending }
-        let bytes = files.reduce(Int64(0)) { $0 + ($1.state == .completed ? $1.sizeBytes ?? 0 : 0) }
+        // A database from outside may hold any sizes.
+        let bytes = files.reduce(Int64(0)) { $0 &+ ($1.state == .completed ? $1.sizeBytes ?? 0 : 0) }
         return Progress(
             current: current, total: files.count,
             permille: isReady ? 1000 : Progress.permille(Double(current), of: Double(max(files.count, 1))),
@@ -58,7 +59,7 @@ extension HistoryJob {
         HistoryJob(
             id: id, owner: owner, round: round, status: change.status, fileIDs: fileIDs, options: options,
             createdAt: createdAt, updatedAt: change.at, expiresAt: change.expiresAt ?? expiresAt,
-            archive: change.archive ?? archive, error: change.error)
+            archive: change.archive ?? archive, error: change.error, raises: raises, callback: callback)
     }
 }
 

@@ -7,12 +7,13 @@ extension JobRecord {
     /// - Parameters:
     ///   - writer: Where it goes.
     ///   - time: The time for which the status is told.
-    public func write(to writer: inout JSONWriter, at time: Timestamp) {
-        write(to: &writer, status: status(at: time), seq: String(seq))
+    ///   - callback: How its callback stands, where that is to be shown.
+    public func write(to writer: inout JSONWriter, at time: Timestamp, callback: CallbackView? = nil) {
+        write(to: &writer, status: status(at: time), seq: String(seq), callback: callback)
     }
 
     /// Writes the job with `seq` as a text of its own, which may be a placeholder.
-    func write(to writer: inout JSONWriter, status: JobStatus, seq: String) {
+    func write(to writer: inout JSONWriter, status: JobStatus, seq: String, callback: CallbackView? = nil) {
         writer.object { writer in
             writer.key("jobId")
             writer.value(id.description)
@@ -40,6 +41,10 @@ extension JobRecord {
             writer.value(updatedAt.rfc3339)
             writer.key("expiresAt")
             writer.value(expiresAt?.rfc3339)
+            if let callback {
+                writer.key("callback")
+                callback.write(to: &writer)
+            }
         }
     }
 
@@ -63,8 +68,10 @@ extension JobRecord {
     }
 
     /// The entity tag: equal tags mean equal answers. Expiry by time alone does not change `seq`, so it is told apart.
-    public func entityTag(at time: Timestamp) -> String {
-        status(at: time) == status ? "\"\(seq)\"" : "\"\(seq)-expired\""
+    /// What becomes of its callback does not either.
+    public func entityTag(at time: Timestamp, callback: CallbackView? = nil) -> String {
+        let expiry = status(at: time) == status ? "" : "-expired"
+        return "\"\(seq)\(expiry)\(callback?.tag.map { "-\($0)" } ?? "")\""
     }
 
     /// The answer to a request for the job: 200 with the job, or 304 when the caller has it already.
@@ -72,15 +79,16 @@ extension JobRecord {
     /// - Parameters:
     ///   - request: The request, for its `If-None-Match`.
     ///   - time: The time for which the status is told.
+    ///   - callback: How its callback stands, where there is one.
     /// - Returns: The response with `ETag`; unfinished jobs also tell when to ask again.
-    public func response(to request: Request, at time: Timestamp) -> Response {
-        let tag = entityTag(at: time)
+    public func response(to request: Request, at time: Timestamp, callback: CallbackView? = nil) -> Response {
+        let tag = entityTag(at: time, callback: callback)
         var response: Response
         if isKnown(to: request, tag) {
             response = Response(.notModified)
         } else {
             var writer = JSONWriter(capacity: 512 + files.count * 64)
-            write(to: &writer, at: time)
+            write(to: &writer, at: time, callback: callback)
             response = .json(encoded: writer.buffer)
         }
         response.headers[.eTag] = tag

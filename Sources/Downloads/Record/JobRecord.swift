@@ -76,6 +76,9 @@ public struct JobRecord: Sendable, Hashable {
     /// The highest round, so that `seq` stays exact as a double.
     static let lastRound = 1 << 20
 
+    /// The highest `seq` there can be.
+    static let lastSeq = firstSeq(of: lastRound + 1) - 2
+
     /// The first `seq` of a round.
     static func firstSeq(of round: Int) -> Int64 { Int64(round) << 32 + 1 }
 

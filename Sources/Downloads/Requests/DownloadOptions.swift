@@ -15,11 +15,14 @@ public struct DownloadOptions: Sendable, Hashable {
     public var archiveName: String?
     /// What happens when a file cannot be had.
     public var onMissing: MissingFilePolicy
+    /// Who is told of the job's end, or `nil`.
+    public var callbackURL: String?
 
     /// Makes options.
-    public init(archiveName: String? = nil, onMissing: MissingFilePolicy = .skip) {
+    public init(archiveName: String? = nil, onMissing: MissingFilePolicy = .skip, callbackURL: String? = nil) {
         self.archiveName = archiveName
         self.onMissing = onMissing
+        self.callbackURL = callbackURL
     }
 
     /// Reads the text that ``json`` made; what it does not tell has its default.
@@ -31,6 +34,7 @@ public struct DownloadOptions: Sendable, Hashable {
             switch member.name {
             case "archiveName": archiveName = text
             case "onMissing": onMissing = MissingFilePolicy(rawValue: text) ?? .skip
+            case "callbackURL": callbackURL = text
             default: continue
             }
         }
@@ -46,6 +50,10 @@ public struct DownloadOptions: Sendable, Hashable {
             }
             writer.key("onMissing")
             writer.value(onMissing.rawValue)
+            if let callbackURL {
+                writer.key("callbackURL")
+                writer.value(callbackURL)
+            }
         }
         return String(buffer: writer.buffer)
     }

@@ -18,13 +18,18 @@ public struct DownloadRequest: Sendable, Hashable {
     /// - Parameters:
     ///   - request: The request.
     ///   - defaultPolicy: What happens to missing files when the request does not say.
+    ///   - webhooks: Who says which callback URLs can be used; `nil` refuses all.
     /// - Throws: ``HTTPError``: 415, 400 `malformed_json`, or 400 `validation_failed` with every problem.
-    public init(_ request: Request, defaultPolicy: MissingFilePolicy) throws {
-        var reader = try RequestReader(request, known: ["file_ids", "archive_name", "on_missing"])
+    public init(
+        _ request: Request, defaultPolicy: MissingFilePolicy, webhooks: (any WebhookClient)? = nil
+    ) throws {
+        var reader = try RequestReader(request, known: ["file_ids", "archive_name", "on_missing", "callback_url"])
         fileIDs = Self.fileIDs(&reader)
         let name = Self.archiveName(&reader)
         sentPolicy = Self.policy(&reader)
-        options = DownloadOptions(archiveName: name, onMissing: sentPolicy ?? defaultPolicy)
+        options = DownloadOptions(
+            archiveName: name, onMissing: sentPolicy ?? defaultPolicy,
+            callbackURL: Self.callbackURL(&reader, webhooks))
         try reader.finish()
     }
 
@@ -37,6 +42,8 @@ public struct DownloadRequest: Sendable, Hashable {
             }
             writer.value(options.archiveName)
             writer.value(sentPolicy?.rawValue)
+            // Left out where there is none: keys of before keep their digests.
+            if let url = options.callbackURL { writer.value(url) }
         }
         return SHA256.hex(of: writer.buffer.readableBytesView)
     }
@@ -87,5 +94,22 @@ public struct DownloadRequest: Sendable, Hashable {
             return nil
         }
         return policy
+    }
+
+    private static func callbackURL(_ reader: inout RequestReader, _ webhooks: (any WebhookClient)?) -> String? {
+        guard let value = reader.member("callback_url") else { return nil }
+        guard case .string(let text) = value else {
+            reader.report("callback_url", "must be a string")
+            return nil
+        }
+        guard let webhooks else {
+            reader.report("callback_url", "cannot be used: this host has no callbacks.secret")
+            return nil
+        }
+        if let problem = webhooks.problem(with: text) {
+            reader.report("callback_url", problem)
+            return nil
+        }
+        return text
     }
 }

@@ -74,6 +74,7 @@ extension Sweeper {
                 "the record of an expired job could not be written",
                 metadata: ["job": "\(job.id)", "error": "\(error)"])
         }
+        await stores.outbox.announce(ended)
         return true
     }
 

@@ -27,7 +27,8 @@ public enum JobPoll {
                 subscription = try await context.bindings.keyValue.listen(to: JobStore.channel(id))
             } catch let error as any ClassifiedError where error.isUnavailable {
                 try Task.checkCancellation()
-                return job.response(to: request, at: .now)
+                let callback = try await context.callback(of: job)
+                return job.response(to: request, at: .now, callback: callback)
             }
             defer { subscription.cancel() }
             job = try await context.downloadJob(id)
@@ -35,7 +36,8 @@ public enum JobPoll {
                 job = try await changed(job, subscription, within: wait, context)
             }
         }
-        return job.response(to: request, at: .now)
+        let callback = try await context.callback(of: job)
+        return job.response(to: request, at: .now, callback: callback)
     }
 
     private static func wait(_ request: Request) throws -> Duration? {

@@ -5,6 +5,7 @@ public struct JobEvents: Sendable {
     private let history: any HistoryStore
     private let records: JobStore
     private let queue: any JobQueue
+    private let outbox: CallbackOutbox
     private let settings: DownloadsConfiguration
 
     /// Makes the effects.
@@ -15,6 +16,7 @@ public struct JobEvents: Sendable {
         history = try context.bindings.history
         records = try context.jobStore
         queue = try context.bindings.queue(DownloadTask.queue)
+        outbox = try CallbackOutbox(context)
         settings = context.downloads
     }
 
@@ -49,6 +51,8 @@ public struct JobEvents: Sendable {
             archive: HistoryArchive(key: archive.key, sizeBytes: archive.size, crc32: archive.crc32))
         _ = try await history.update(id, round: outcome.round, from: JobStatus.unfinished.names, change: change)
         guard let job = try await history.find(id) else { return }
+        // Before the record, which may be away: the queue is not away by itself.
+        await outbox.announce(job)
         try await records.align(with: job, files: try await history.files(of: id))
     }
 
@@ -65,6 +69,7 @@ public struct JobEvents: Sendable {
         if JobStatus.unfinished.names.contains(job.status), try await concerns(job, at: time) {
             job = try await close(job, id, reason)
         }
+        await outbox.announce(job)
         try await records.align(with: job, files: try await history.files(of: job.id))
     }
 

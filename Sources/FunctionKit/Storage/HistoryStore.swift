@@ -62,6 +62,18 @@ public protocol HistoryStore: Sendable {
     /// Jobs in one of the given states whose archive goes before the given time, the first to go first, at most `limit`.
     func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob]
 
+    /// Jobs in one of the given states whose callback is due and neither they nor it should have changed since the given
+    /// time, by time of their last change and id, oldest first, at most `limit`; with a place, those behind it.
+    func listCallbacks(
+        states: Set<String>, dueBefore: Timestamp, after place: HistoryPlace?, limit: Int
+    ) async throws -> [HistoryJob]
+
+    /// Writes how the callback stands, when the job wants one, is in its round and in the status that it is about, and when
+    /// no later attempt and no end of the same was written.
+    ///
+    /// - Returns: Whether it was written.
+    func record(_ callback: HistoryCallback, of id: String) async throws -> Bool
+
     /// Removes a job, with its files, when it is in that round and in one of the given states.
     ///
     /// - Returns: Whether it was removed.
@@ -125,12 +137,14 @@ public struct HistoryJob: Sendable, Hashable {
     public let error: String?
     /// How many of its rounds were begun because the one before was lost, since it was accepted or tried again.
     public let raises: Int
+    /// How far its callback is; `nil` when nobody is to be told.
+    public let callback: HistoryCallback?
 
     /// Makes a job.
     public init(
         id: String, owner: String?, round: Int, status: String, fileIDs: [Int64], options: String,
         createdAt: Timestamp, updatedAt: Timestamp, expiresAt: Timestamp? = nil, archive: HistoryArchive? = nil,
-        error: String? = nil, raises: Int = 0
+        error: String? = nil, raises: Int = 0, callback: HistoryCallback? = nil
     ) {
         self.id = id
         self.owner = owner
@@ -144,6 +158,7 @@ public struct HistoryJob: Sendable, Hashable {
         self.archive = archive
         self.error = error
         self.raises = raises
+        self.callback = callback
     }
 }
 

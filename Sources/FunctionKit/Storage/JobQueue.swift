@@ -65,8 +65,11 @@ public struct JobOptions: Sendable {
     public var id: String?
     /// The time until the job is ready.
     public var delay: Duration
-    /// 0 for none, else 1 (first) to 2 097 151.
+    /// 0 for none, else 1 (first) to 2 097 151; without effect when there is an owner.
     public var priority: Int
+    /// Whose job it is, up to 1024 bytes. Owners take turns, so that many jobs of one do not hold up the jobs of the
+    /// others, and each has so many running at once as the configuration says. Jobs without an owner come first.
+    public var owner: String?
     /// The attempts in all; the queue's policy when `nil`.
     public var attempts: Int?
     /// The back-off between attempts; the queue's policy when `nil`.
@@ -79,7 +82,7 @@ public struct JobOptions: Sendable {
     /// Makes options; the defaults are a plain job at the end of the queue.
     public init(
         id: String? = nil, delay: Duration = .zero, priority: Int = 0, attempts: Int? = nil, backoff: Backoff? = nil,
-        keepCompleted: KeepRule? = nil, keepFailed: KeepRule? = nil
+        keepCompleted: KeepRule? = nil, keepFailed: KeepRule? = nil, owner: String? = nil
     ) {
         self.id = id
         self.delay = delay
@@ -88,6 +91,7 @@ public struct JobOptions: Sendable {
         self.backoff = backoff
         self.keepCompleted = keepCompleted
         self.keepFailed = keepFailed
+        self.owner = owner
     }
 }
 

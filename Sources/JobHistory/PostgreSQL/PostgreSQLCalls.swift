@@ -32,18 +32,21 @@ final class PostgreSQLCalls: Sendable {
 
     private let connectionLimit: Int
     private let outstanding: OutstandingCalls
-    private let connect: @Sendable (_ deadline: ContinuousClock.Instant) throws -> PostgreSQLConnection
+    private let connect: Connect
     private let threads: NIOThreadPool
     private let state = Mutex(State())
+
+    /// Makes a connection, while somebody waits for it. It blocks.
+    typealias Connect =
+        @Sendable (_ deadline: ContinuousClock.Instant, _ isWanted: () -> Bool) throws -> PostgreSQLConnection
 
     /// - Parameters:
     ///   - connections: How many connections there are at most, each with a thread.
     ///   - limit: How many calls may be under way at once.
     ///   - timeout: The deadline of each call.
-    ///   - connect: Makes a connection; it blocks.
+    ///   - connect: Makes a connection.
     init(
-        connections: Int, limit: Int, timeout: Duration,
-        connect: @escaping @Sendable (_ deadline: ContinuousClock.Instant) throws -> PostgreSQLConnection
+        connections: Int, limit: Int, timeout: Duration, connect: @escaping Connect
     ) {
         connectionLimit = connections
         outstanding = OutstandingCalls(limit: limit, timeout: timeout)
@@ -117,16 +120,20 @@ final class PostgreSQLCalls: Sendable {
 
     private func work() {
         var connection = state.withLock { $0.idle.popLast() }
-        while let work = next(connection) {
+        var hasInserted = false
+        while let work = next(connection, after: hasInserted) {
             perform(work, &connection)
-            if work is PostgreSQLInsertion { state.withLock { $0.isInserting = false } }
+            hasInserted = work is PostgreSQLInsertion
+            if hasInserted { state.withLock { $0.isInserting = false } }
         }
     }
 
+    // A thread that comes from inserting takes a call first, so that those of a store with one connection get their turn.
+
     /// What to do next, or `nil` when there is nothing: then the connection is the pool's again.
-    private func next(_ connection: PostgreSQLConnection?) -> (any PostgreSQLWork)? {
+    private func next(_ connection: PostgreSQLConnection?, after hasInserted: Bool) -> (any PostgreSQLWork)? {
         let (work, waiting) = state.withLock { state -> ((any PostgreSQLWork)?, CheckedContinuation<Void, Never>?) in
-            if !state.isInserting, !state.insertions.isEmpty {
+            if !state.isInserting, !state.insertions.isEmpty, !hasInserted || state.calls.isEmpty {
                 let rows = Array(state.insertions.prefix(Self.batchLimit))
                 state.insertions.removeFirst(rows.count)
                 state.isInserting = true
@@ -149,7 +156,7 @@ final class PostgreSQLCalls: Sendable {
         var isRepeat = false
         while !work.isFinished {
             do {
-                let used = try connection ?? connect(work.deadline)
+                let used = try connection ?? connect(work.deadline) { !work.isFinished }
                 connection = used
                 used.deadline = work.deadline
                 defer {

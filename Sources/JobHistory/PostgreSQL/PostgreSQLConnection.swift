@@ -10,6 +10,8 @@ final class PostgreSQLConnection: @unchecked Sendable {
 
     /// When the call under way must be done.
     var deadline: ContinuousClock.Instant
+    /// How often an attempt to connect looks whether it is still wanted.
+    private static let wantedInterval = Duration.milliseconds(100)
     private(set) var isUsable = true
     private var isClosed = false
     private let library: PostgreSQLLibrary
@@ -18,25 +20,30 @@ final class PostgreSQLConnection: @unchecked Sendable {
 
     private var pq: FerryPQFunctions { library.functions }
 
-    /// Connects. The names of hosts are looked up by the system, which does not heed the deadline.
+    /// Connects. It blocks.
     ///
     /// - Parameters:
     ///   - url: The server.
     ///   - library: libpq.
+    ///   - address: Which of the URL's places to connect to.
     ///   - timeout: After so long the server, too, gives a statement up; half of it is its patience with locks.
     ///   - deadline: When the connection must stand.
-    /// - Throws: `PostgreSQLFailure`.
+    ///   - isWanted: Whether anybody still waits for it; asked a few times a second.
+    /// - Throws: `PostgreSQLFailure`; nothing is left open.
     init(
-        _ url: PostgreSQLURL, _ library: PostgreSQLLibrary, timeout: Duration, deadline: ContinuousClock.Instant
-    ) throws {
+        _ url: PostgreSQLURL, _ library: PostgreSQLLibrary, at address: PostgreSQLAddress, timeout: Duration,
+        deadline: ContinuousClock.Instant, isWanted: () -> Bool
+    ) throws(PostgreSQLFailure) {
         self.library = library
         self.deadline = deadline
         let milliseconds = max(Int(timeout / .milliseconds(1)), 1)
-        // What stands before `dbname`, which is the whole URL, the URL may change; not what stands behind it.
-        let parameters = [
-            ("fallback_application_name", "ferry"), ("tcp_user_timeout", "\(milliseconds)"), ("dbname", url.text),
-            ("client_encoding", "UTF8"),
-        ]
+        // What stands before `dbname`, which is the whole URL, the URL may change; not what stands behind it. A network
+        // that is gone shows at half of the deadline, so that a call can be made on another connection.
+        let parameters =
+            [
+                ("fallback_application_name", "ferry"), ("tcp_user_timeout", "\(max(milliseconds / 2, 1))"),
+                ("dbname", url.text), ("client_encoding", "UTF8"),
+            ] + address.parameters
         let texts = CStrings(parameters.map(\.0) + parameters.map(\.1))
         let started = texts.withPointers { pointers in
             let (keywords, values) = (pointers.prefix(parameters.count), pointers.dropFirst(parameters.count))
@@ -45,7 +52,7 @@ final class PostgreSQLConnection: @unchecked Sendable {
         guard let started else { throw PostgreSQLFailure(.lost, "libpq has no memory for a connection") }
         connection = started
         do {
-            try connect()
+            try connect(isWanted)
             try query(Self.session(milliseconds))
         } catch {
             close()
@@ -67,7 +74,7 @@ final class PostgreSQLConnection: @unchecked Sendable {
     // MARK: Statements
 
     /// Runs one or more statements without parameters.
-    func query(_ sql: String) throws {
+    func query(_ sql: String) throws(PostgreSQLFailure) {
         try check(pq.sendQuery(connection, sql))
         _ = try answer()
     }
@@ -117,9 +124,9 @@ final class PostgreSQLConnection: @unchecked Sendable {
         """
     }
 
-    private func connect() throws {
+    private func connect(_ isWanted: () -> Bool) throws(PostgreSQLFailure) {
         _ = pq.setErrorVerbosity(connection, PQERRORS_VERBOSE)
-        var next = PGRES_POLLING_WRITING
+        var next = pq.status(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
         while true {
             switch next {
             case PGRES_POLLING_OK:
@@ -127,8 +134,8 @@ final class PostgreSQLConnection: @unchecked Sendable {
                 _ = pq.setNoticeReceiver(connection, ferry_pq_ignore_notice, nil)
                 guard pq.setNonblocking(connection, 1) == 0 else { throw lost() }
                 return
-            case PGRES_POLLING_READING: try wait(for: POLLIN)
-            case PGRES_POLLING_WRITING: try wait(for: POLLOUT)
+            case PGRES_POLLING_READING: try wait(for: POLLIN, while: isWanted)
+            case PGRES_POLLING_WRITING: try wait(for: POLLOUT, while: isWanted)
             default: throw unconnected()
             }
             next = pq.connectPoll(connection)
@@ -136,7 +143,7 @@ final class PostgreSQLConnection: @unchecked Sendable {
     }
 
     /// Sends what is left to send and waits for the whole answer.
-    private func answer() throws -> PostgreSQLRows {
+    private func answer() throws(PostgreSQLFailure) -> PostgreSQLRows {
         while true {
             let rest = pq.flush(connection)
             guard rest >= 0 else { throw lost() }
@@ -174,11 +181,11 @@ final class PostgreSQLConnection: @unchecked Sendable {
         return PostgreSQLFailure(.refused(String(cString: state)), message)
     }
 
-    private func consume() throws {
+    private func consume() throws(PostgreSQLFailure) {
         guard pq.consumeInput(connection) == 1 else { throw lost() }
     }
 
-    private func check(_ isSent: Int32) throws {
+    private func check(_ isSent: Int32) throws(PostgreSQLFailure) {
         guard isSent == 1 else { throw lost() }
     }
 
@@ -197,18 +204,40 @@ final class PostgreSQLConnection: @unchecked Sendable {
     }
 
     @discardableResult
-    private func wait(for events: Int32) throws -> Int32 {
-        var entry = pollfd(fd: pq.socket(connection), events: Int16(events), revents: 0)
-        while true {
-            let rest = deadline - .now
-            guard rest > .zero else {
+    private func wait(for events: Int32) throws(PostgreSQLFailure) -> Int32 {
+        guard let found = try wait(for: events, until: deadline) else { throw late() }
+        return found
+    }
+
+    private func wait(for events: Int32, while isWanted: () -> Bool) throws(PostgreSQLFailure) {
+        while try wait(for: events, until: min(deadline, .now + Self.wantedInterval)) == nil {
+            guard deadline > .now else { throw late() }
+            guard isWanted() else {
                 spoil()
-                throw PostgreSQLFailure(.late, "the server did not answer in time")
+                throw PostgreSQLFailure(.lost, "nobody waits for the connection any more")
             }
+        }
+    }
+
+    /// - Returns: What is possible, or `nil` when the time is over.
+    private func wait(
+        for events: Int32, until end: ContinuousClock.Instant
+    ) throws(PostgreSQLFailure) -> Int32? {
+        var entry = pollfd(fd: pq.socket(connection), events: Int16(events), revents: 0)
+        // Nothing ever happens on a socket that is not there.
+        guard entry.fd >= 0 else { throw lost() }
+        while true {
+            let rest = end - .now
+            guard rest > .zero else { return nil }
             let count = poll(&entry, 1, Int32(clamping: Int((rest / .milliseconds(1)).rounded(.up))))
             if count > 0 { return Int32(entry.revents) }
             if count < 0, errno != EINTR { throw lost() }
         }
+    }
+
+    private func late() -> PostgreSQLFailure {
+        spoil()
+        return PostgreSQLFailure(.late, "the server did not answer in time")
     }
 }
 

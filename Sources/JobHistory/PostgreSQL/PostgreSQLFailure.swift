@@ -24,11 +24,11 @@ struct PostgreSQLFailure: Error, Sendable {
         if case .refused(let state) = kind { state } else { nil }
     }
 
-    /// Whether the connection can be used no more: the server ends it, it is in an unknown state, or it leads to a server
-    /// that takes no changes (25006: a standby, as after a failover).
+    /// Whether the connection can be used no more: the server ends it (25P03, 25P04: a transaction that took too long), it is
+    /// in an unknown state, or it leads to a server that takes no changes (25006: a standby, as after a failover).
     var endsConnection: Bool {
         guard let state else { return true }
-        return state.hasPrefix("08") || state.hasPrefix("57P") || state == "25006" || state == "53300"
+        return state.hasPrefix("08") || state.hasPrefix("57P") || ["25006", "25P03", "25P04", "53300"].contains(state)
     }
 
     /// Whether the same may succeed a moment later.

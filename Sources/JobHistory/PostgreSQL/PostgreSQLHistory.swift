@@ -41,12 +41,11 @@ public final class PostgreSQLHistory: HistoryStore, Sendable {
     static func unmigrated(
         _ url: PostgreSQLURL, connections: Int, timeout: Duration, maxWaiting: Int = 4096
     ) throws -> PostgreSQLHistory {
-        let library = try PostgreSQLLibrary.load()
-        _ = try url.place(library)
+        let connector = try PostgreSQLConnector(url, .load(), timeout: timeout)
         return PostgreSQLHistory(
-            PostgreSQLCalls(connections: connections, limit: maxWaiting, timeout: timeout) { deadline in
-                try PostgreSQLConnection(url, library, timeout: timeout, deadline: deadline)
-            })
+            PostgreSQLCalls(
+                connections: connections, limit: maxWaiting, timeout: timeout,
+                connect: connector.connect(deadline:isWanted:)))
     }
 
     /// Takes no more calls, lets those under way end, and closes the connections.

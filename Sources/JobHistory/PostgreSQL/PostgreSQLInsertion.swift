@@ -100,6 +100,14 @@ struct PostgreSQLInsertion: PostgreSQLWork {
                 PostgreSQLArray.text(jobs.map(\.updatedAt.milliseconds)),
                 PostgreSQLArray.text(jobs.map(\.expiresAt?.milliseconds)),
                 PostgreSQLArray.text(jobs.map { Int64($0.raises) }),
+                PostgreSQLArray.text(jobs.map(\.callback?.state.rawValue)),
+                PostgreSQLArray.text(jobs.map { Int64($0.callback?.round ?? 0) }),
+                PostgreSQLArray.text(jobs.map { $0.callback?.about ?? "" }),
+                PostgreSQLArray.text(jobs.map { Int64($0.callback?.attempts ?? 0) }),
+                PostgreSQLArray.text(jobs.map { $0.callback?.answer.map(Int64.init) }),
+                PostgreSQLArray.text(jobs.map(\.callback?.error)),
+                PostgreSQLArray.text(jobs.map(\.callback?.deliveredAt?.milliseconds)),
+                PostgreSQLArray.text(jobs.map(\.callback?.nextAt?.milliseconds)),
             ])
         return Set(try rows.map { try $0.required(String.self) })
     }

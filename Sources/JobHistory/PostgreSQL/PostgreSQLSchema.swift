@@ -81,6 +81,23 @@ enum PostgreSQLSchema {
               expires_at TIMESTAMPTZ NOT NULL
             );
             """),
+        // The index holds what is not told yet, and the jobs that have not ended.
+        HistoryMigration(
+            "callbacks",
+            """
+            ALTER TABLE download_jobs
+              ADD COLUMN callback_state VARCHAR(50),
+              ADD COLUMN callback_round INT NOT NULL DEFAULT 0,
+              ADD COLUMN callback_about VARCHAR(50) NOT NULL DEFAULT '',
+              ADD COLUMN callback_attempts INT NOT NULL DEFAULT 0,
+              ADD COLUMN callback_answer INT,
+              ADD COLUMN callback_error TEXT,
+              ADD COLUMN callback_delivered_at TIMESTAMPTZ,
+              ADD COLUMN callback_next_at TIMESTAMPTZ;
+            CREATE INDEX idx_download_jobs_callbacks ON download_jobs (updated_at, job_id)
+              WHERE callback_state IS NOT NULL
+                AND (callback_state = 'pending' OR callback_round <> round OR callback_about <> status);
+            """),
     ]
 
     /// Brings the tables to this version's, one step after the other.

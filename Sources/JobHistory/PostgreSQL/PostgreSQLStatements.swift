@@ -2,21 +2,29 @@ extension PostgreSQLStatement {
     /// The columns that `HistoryJob.init(row:)` reads.
     private static let jobColumns = """
         job_id, user_id, round, status, file_ids, options, archive_key, archive_size, archive_crc32, error_message,
-        \(milliseconds("created_at")), \(milliseconds("updated_at")), \(milliseconds("expires_at")), raises
+        \(milliseconds("created_at")), \(milliseconds("updated_at")), \(milliseconds("expires_at")), raises,
+        callback_state, callback_round, callback_about, callback_attempts, callback_answer, callback_error,
+        \(milliseconds("callback_delivered_at")), \(milliseconds("callback_next_at"))
         """
 
     static let insert = PostgreSQLStatement(
         name: "insert",
         sql: """
             INSERT INTO download_jobs (job_id, user_id, round, status, total_files, file_ids, options, archive_key,
-              archive_size, archive_crc32, error_message, created_at, updated_at, expires_at, raises)
+              archive_size, archive_crc32, error_message, created_at, updated_at, expires_at, raises, callback_state,
+              callback_round, callback_about, callback_attempts, callback_answer, callback_error,
+              callback_delivered_at, callback_next_at)
             SELECT job_id, user_id, round, status, cardinality(file_ids::bigint[]), file_ids::bigint[], options::json,
               archive_key, archive_size, archive_crc32, error_message, \(time("created_at")), \(time("updated_at")),
-              \(time("expires_at")), raises
+              \(time("expires_at")), raises, callback_state, callback_round, callback_about, callback_attempts,
+              callback_answer, callback_error, \(time("callback_delivered_at")), \(time("callback_next_at"))
             FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],
-              $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::int[])
+              $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::int[],
+              $15::text[], $16::int[], $17::text[], $18::int[], $19::int[], $20::text[], $21::bigint[], $22::bigint[])
               AS new (job_id, user_id, round, status, file_ids, options, archive_key, archive_size, archive_crc32,
-                error_message, created_at, updated_at, expires_at, raises)
+                error_message, created_at, updated_at, expires_at, raises, callback_state, callback_round,
+                callback_about, callback_attempts, callback_answer, callback_error, callback_delivered_at,
+                callback_next_at)
             ON CONFLICT (job_id) DO NOTHING RETURNING job_id
             """)
 
@@ -100,6 +108,31 @@ extension PostgreSQLStatement {
         sql: """
             SELECT \(jobColumns) FROM download_jobs
             WHERE status = ANY ($1::text[]) AND expires_at < \(time("$2")) ORDER BY expires_at, job_id LIMIT $3
+            """)
+
+    static let listCallbacks = PostgreSQLStatement(
+        name: "list_callbacks",
+        sql: """
+            SELECT \(jobColumns) FROM download_jobs
+            WHERE callback_state IS NOT NULL
+              AND (callback_state = 'pending' OR callback_round <> round OR callback_about <> status)
+              AND status = ANY ($1::text[]) AND updated_at < \(time("$2"))
+              AND (callback_next_at IS NULL OR callback_next_at < \(time("$2")) OR callback_round <> round
+                OR callback_about <> status)
+              AND (updated_at, job_id) > (coalesce(\(time("$3")), '-infinity'), coalesce($4::uuid, \(firstID)))
+            ORDER BY updated_at, job_id LIMIT $5
+            """)
+
+    static let recordCallback = PostgreSQLStatement(
+        name: "record_callback",
+        sql: """
+            UPDATE download_jobs SET callback_state = $4, callback_round = $2, callback_about = $3,
+              callback_attempts = $5, callback_answer = $6, callback_error = $7,
+              callback_delivered_at = \(time("$8")), callback_next_at = \(time("$9"))
+            WHERE job_id = $1 AND round = $2 AND status = $3 AND callback_state IS NOT NULL
+              AND (callback_round <> $2 OR callback_about <> $3
+                OR callback_state = 'pending' AND callback_attempts <= $5)
+            RETURNING job_id
             """)
 
     // `user_id IS NOT DISTINCT FROM $1` would use no index.

@@ -25,8 +25,18 @@ public struct PostgreSQLURL: Sendable {
 
     /// The database's name and place for people, without user and password, such as `ferry at db.internal:5432`.
     ///
-    /// - Throws: ``HistoryError`` `failed` when the library cannot be loaded or refuses the URL.
+    /// - Throws: ``HistoryError`` `failed` when the library refuses the URL.
     func place(_ library: PostgreSQLLibrary) throws(HistoryError) -> String {
+        let values = try values(library)
+        let database = values["dbname"] ?? values["user"] ?? "the user's database"
+        let host = values["host"] ?? values["hostaddr"] ?? "the local socket"
+        return "\(database) at \(host)" + (values["port"].map { ":\($0)" } ?? "")
+    }
+
+    /// The parameters that the URL names, by libpq's keywords.
+    ///
+    /// - Throws: ``HistoryError`` `failed` when the library refuses the URL.
+    func values(_ library: PostgreSQLLibrary) throws(HistoryError) -> [String: String] {
         let pq = library.functions
         var message: UnsafeMutablePointer<CChar>?
         let options = pq.conninfoParse(text, &message)
@@ -47,8 +57,6 @@ public struct PostgreSQLURL: Sendable {
             if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
             option += 1
         }
-        let database = values["dbname"] ?? values["user"] ?? "the user's database"
-        let host = values["host"] ?? values["hostaddr"] ?? "the local socket"
-        return "\(database) at \(host)" + (values["port"].map { ":\($0)" } ?? "")
+        return values
     }
 }

@@ -21,7 +21,25 @@ extension HistoryJob {
         self.init(
             id: id, owner: owner, round: round, status: status, fileIDs: fileIDs, options: options,
             createdAt: try row.requiredTime(), updatedAt: try row.requiredTime(), expiresAt: try row.optionalTime(),
-            archive: archive, error: error, raises: try row.required())
+            archive: archive, error: error, raises: try row.required(), callback: try HistoryCallback(row: &row))
+    }
+}
+
+extension HistoryCallback {
+    /// Reads its columns of `PostgreSQLStatement.jobColumns`, all of them also where there is none.
+    ///
+    /// - Returns: `nil` for a job that wants none.
+    init?(row: inout PostgreSQLRow) throws {
+        let name: String? = try row.optional()
+        self.init(
+            round: try row.required(), about: try row.required(), attempts: try row.required(),
+            answer: try row.optional(), error: try row.optional(), deliveredAt: try row.optionalTime(),
+            nextAt: try row.optionalTime())
+        guard let name else { return nil }
+        guard let state = State(rawValue: name) else {
+            throw HistoryError(.corrupt, "callback_state holds an unknown value")
+        }
+        self.state = state
     }
 }
 

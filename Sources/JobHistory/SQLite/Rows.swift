@@ -11,7 +11,7 @@ extension HistoryJob {
             id, owner, round, status, fileIDs.count, ids, options, archive?.key, archive?.sizeBytes, archive?.crc32,
             error, createdAt.milliseconds, updatedAt.milliseconds, expiresAt?.milliseconds, raises,
         ]
-        return StatementArguments(values)
+        return StatementArguments(values + HistoryCallback.values(of: callback))
     }
 
     init(row: Row) throws {
@@ -30,7 +30,31 @@ extension HistoryJob {
             },
             options: try row.required("options"), createdAt: try row.required("created_at"),
             updatedAt: try row.required("updated_at"), expiresAt: try row.optional("expires_at"), archive: archive,
-            error: try row.optional("error_message"), raises: try row.required("raises"))
+            error: try row.optional("error_message"), raises: try row.required("raises"),
+            callback: try HistoryCallback(row: row))
+    }
+}
+
+extension HistoryCallback {
+    /// In the order of the INSERT statement.
+    static func values(of callback: HistoryCallback?) -> [(any DatabaseValueConvertible)?] {
+        [
+            callback?.state.rawValue, callback?.round ?? 0, callback?.about ?? "", callback?.attempts ?? 0,
+            callback?.answer, callback?.error, callback?.deliveredAt?.milliseconds, callback?.nextAt?.milliseconds,
+        ]
+    }
+
+    /// - Returns: `nil` for a job that wants none.
+    init?(row: Row) throws {
+        guard let name: String = try row.optional("callback_state") else { return nil }
+        guard let state = State(rawValue: name) else {
+            throw HistoryError(.corrupt, "callback_state holds an unknown value")
+        }
+        self.init(
+            state: state, round: try row.required("callback_round"), about: try row.required("callback_about"),
+            attempts: try row.required("callback_attempts"), answer: try row.optional("callback_answer"),
+            error: try row.optional("callback_error"), deliveredAt: try row.optional("callback_delivered_at"),
+            nextAt: try row.optional("callback_next_at"))
     }
 }
 

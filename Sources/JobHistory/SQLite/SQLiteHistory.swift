@@ -57,8 +57,10 @@ public final class SQLiteHistory: HistoryStore, Sendable {
         try db.cachedStatement(
             sql: """
                 INSERT INTO download_jobs (job_id, user_id, round, status, total_files, file_ids, options,
-                  archive_key, archive_size, archive_crc32, error_message, created_at, updated_at, expires_at, raises)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                  archive_key, archive_size, archive_crc32, error_message, created_at, updated_at, expires_at, raises,
+                  callback_state, callback_round, callback_about, callback_attempts, callback_answer, callback_error,
+                  callback_delivered_at, callback_next_at)
+                VALUES (\(Self.placeholders(23)))
                 ON CONFLICT (job_id) DO NOTHING
                 """
         ).execute(arguments: job.arguments)

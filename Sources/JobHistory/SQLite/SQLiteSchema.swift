@@ -84,6 +84,23 @@ enum SQLiteSchema {
               expires_at INTEGER NOT NULL
             ) STRICT;
             """),
+        // The index holds what is not told yet, and the jobs that have not ended. A query that is to use it must repeat its
+        // condition.
+        HistoryMigration(
+            "callbacks",
+            """
+            ALTER TABLE download_jobs ADD COLUMN callback_state TEXT;
+            ALTER TABLE download_jobs ADD COLUMN callback_round INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE download_jobs ADD COLUMN callback_about TEXT NOT NULL DEFAULT '';
+            ALTER TABLE download_jobs ADD COLUMN callback_attempts INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE download_jobs ADD COLUMN callback_answer INTEGER;
+            ALTER TABLE download_jobs ADD COLUMN callback_error TEXT;
+            ALTER TABLE download_jobs ADD COLUMN callback_delivered_at INTEGER;
+            ALTER TABLE download_jobs ADD COLUMN callback_next_at INTEGER;
+            CREATE INDEX idx_download_jobs_callbacks ON download_jobs (updated_at, job_id)
+              WHERE callback_state IS NOT NULL
+                AND (callback_state = 'pending' OR callback_round <> round OR callback_about <> status);
+            """),
     ]
 
     /// Brings the file to this version's tables, one step after the other.

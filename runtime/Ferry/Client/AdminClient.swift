@@ -15,10 +15,11 @@ struct AdminClient {
     ///
     /// - Parameters:
     ///   - target: `local` for the socket of the data folder, or a base URL.
-    ///   - token: The token; read from the data folder when `nil`.
+    ///   - token: What the command line says of the token, and, unless the target is `local`, the environment; the data
+    ///     folder's where that is nothing.
     ///   - dataFolder: The data folder.
     /// - Throws: ``CommandFailure`` when no host runs there, or when there is no token.
-    init(target: String, token: String?, dataFolder: String) throws {
+    init(target: String, token: TokenOptions?, dataFolder: String) throws {
         if target == "local" {
             let path = AdminSocket.path(in: dataFolder)
             guard AdminSocket.isServed(path) else {
@@ -33,12 +34,14 @@ struct AdminClient {
             base = HostAddress(target)?.url ?? target
             name = base
         }
-        if let token {
-            self.token = token
+        if let given = try token?.secret(usesEnvironment: target != "local") {
+            self.token = given.value
         } else if target == "local" {
             self.token = try Payload.file(AdminToken.path(in: dataFolder)).filter { !$0.isWhitespace }
         } else {
-            throw CommandFailure("--target needs the host's token: --token, the contents of its <data>/admin.token")
+            throw CommandFailure(
+                "--target needs the token of the host's admin listener, the contents of its <data>/admin.token: "
+                    + DownloadClient.tokenHint)
         }
     }
 

@@ -19,10 +19,12 @@ struct ArchiveDownload {
         let job = try await follow(accepted.jobId, display: &display)
         display.finish()
         for file in job.filesProcessed where file.status == "failed" {
-            LogOutput.write("left out: \(file.fileID): \(file.error ?? "no reason given")\n", to: STDERR_FILENO)
+            LogOutput.write(
+                "left out: \(file.fileID): \(Terminal.plain(file.error ?? "no reason given"))\n", to: STDERR_FILENO)
         }
         guard job.status == "ready" else {
-            throw CommandFailure("the job ended as \(job.status)\(job.error.map { ": \($0)" } ?? "")")
+            let reason = job.error.map { ": \(Terminal.plain($0))" } ?? ""
+            throw CommandFailure("the job ended as \(Terminal.plain(job.status))\(reason)")
         }
         let path = output ?? "\(accepted.jobId).zip"
         let link = try await client.link(accepted.jobId)

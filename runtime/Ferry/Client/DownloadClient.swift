@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import FunctionKit
 import Glibc
 import HTTPTypes
+import Host
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -59,6 +60,9 @@ struct DownloadClient {
         let details: [HTTPError.Detail]?
     }
 
+    /// What to do about 401.
+    static let tokenHint = "Give a token with --token-file, --token or FERRY_TOKEN."
+
     private struct Order: Encodable {
         let fileIDs: [Int64]
         let onMissing: String?
@@ -72,6 +76,8 @@ struct DownloadClient {
     }
 
     let baseURL: String
+    /// Who calls. The store that an archive is fetched from is not told.
+    let token: Secret?
     let http: HTTPClient
 
     func initiate(_ fileIDs: [Int64], onMissing: String?, archiveName: String?) async throws -> Accepted {
@@ -117,6 +123,7 @@ struct DownloadClient {
     ) async throws -> Answer {
         var request = HTTPClientRequest(url: baseURL + path)
         request.method = method
+        request.headers.authorize(token)
         if let body {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(body)
@@ -132,9 +139,14 @@ struct DownloadClient {
         }
         guard (200..<300).contains(response.status.code) else {
             let refusal = try? JSON.decode(Refusal.self, from: answer)
-            let details = (refusal?.details ?? []).map { "\n  \($0.field): \($0.problem)" }.joined()
-            let message = refusal?.message ?? "that is no answer of Ferry; is \(baseURL) the right address?"
-            throw CommandFailure("\(method) \(path) was answered \(response.status.code): \(message)\(details)")
+            let details = (refusal?.details ?? []).map {
+                "\n  \(Terminal.plain($0.field)): \(Terminal.plain($0.problem))"
+            }.joined()
+            let message =
+                refusal.map { Terminal.plain($0.message) }
+                ?? "that is no answer of Ferry; is \(baseURL) the right address?"
+            let hint = response.status == .unauthorized ? "\n  \(DownloadClient.tokenHint)" : ""
+            throw CommandFailure("\(method) \(path) was answered \(response.status.code): \(message)\(details)\(hint)")
         }
         do {
             return try JSON.decode(Answer.self, from: answer)

@@ -9,7 +9,8 @@ struct Doctor: AsyncParsableCommand {
         abstract: "Check what a host needs, and say how to mend it.",
         discussion: """
             Looks at the compiler, the libraries, the functions, the configuration, Redis, the S3 store (an object is \
-            written, read by a presigned URL and deleted), the clocks, and the limit of open files. Each check has 5 s. \
+            written, read by a presigned URL and deleted), the clocks, who may call and who may read the secrets, the \
+            certificate's end, and the limit of open files. Each check has 5 s. \
             Of the embedded default it looks at what runs; nothing is started.
 
             The exit status is 1 when something failed; warnings do not count.
@@ -64,6 +65,9 @@ struct Doctor: AsyncParsableCommand {
             ]
         }
         LogOutput.bootstrap(Configuration.Log(level: .critical))
+        findings += await Self.within("security") {
+            SecurityCheck(configuration: configuration, dataFolder: data).findings()
+        }
         findings += await Self.within("redis") { await RedisCheck(configuration, data).findings() }
         findings += await Self.within("storage") { await StorageCheck(configuration, data).findings() }
         findings.append(HostCheck.openFiles(configuration))

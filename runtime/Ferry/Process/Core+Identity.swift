@@ -25,8 +25,8 @@ extension Core {
     /// What stands before the functions, with the services that it needs.
     func makeGuards(
         _ stores: Stores, _ tickets: TicketBox, _ cleanup: inout Cleanup
-    ) throws -> (RequestGuards, [any Service]) {
-        let keys = configuration.identity.mode == .jwt ? try makeKeys(&cleanup) : nil
+    ) async throws -> (RequestGuards, [any Service]) {
+        let keys = configuration.identity.mode == .jwt ? try await makeKeys(&cleanup) : nil
         let authenticator = Authenticator(configuration.identity, keys: keys, tickets: tickets)
         let limiter =
             configuration.hasLimits
@@ -34,19 +34,22 @@ extension Core {
         return (RequestGuards(authenticator: authenticator, limiter: limiter), keys.map { [$0] } ?? [])
     }
 
-    private func makeKeys(_ cleanup: inout Cleanup) throws -> KeySource? {
+    private func makeKeys(_ cleanup: inout Cleanup) async throws -> KeySource? {
         let refresh = configuration.identity.refresh
         switch configuration.identity.keys {
         case nil: return nil
         case .secret(let secret):
-            return KeySource(
-                fixed: try naming("identity.jwt.secret") { TokenKeySet([try TokenKey(secret: secret.value)]) })
+            let key = try await naming(
+                "identity.jwt.secret", awaiting: { try await TokenKey(secret: secret.value) })
+            return KeySource(fixed: TokenKeySet([key]))
         case .publicKey(let path):
-            return try naming("identity.jwt.publicKey \(path)") {
-                try KeySource.file(path, refresh: refresh, logger: logger) { bytes in
-                    try TokenKeySet(pem: String(decoding: bytes, as: UTF8.self))
-                }
-            }
+            return try await naming(
+                "identity.jwt.publicKey \(path)",
+                awaiting: {
+                    try await KeySource.file(path, refresh: refresh, logger: logger) { bytes in
+                        try await TokenKeySet(pem: String(decoding: bytes, as: UTF8.self))
+                    }
+                })
         case .jwks(let place) where place.contains("://"):
             var settings = HTTPClient.Configuration()
             settings.redirectConfiguration = .disallow
@@ -56,12 +59,16 @@ extension Core {
                 let answer = try await client.execute(HTTPClientRequest(url: place), timeout: .seconds(5))
                 guard answer.status == .ok else { throw CommandFailure("\(place) answers \(answer.status.code)") }
                 let body = try await answer.body.collect(upTo: KeySource.maxBytes)
-                return try TokenKeySet(jwks: Array(body.readableBytesView))
+                return try await TokenKeySet(jwks: Array(body.readableBytesView))
             }
         case .jwks(let path):
-            return try naming("identity.jwt.jwks \(path)") {
-                try KeySource.file(path, refresh: refresh, logger: logger) { try TokenKeySet(jwks: $0) }
-            }
+            return try await naming(
+                "identity.jwt.jwks \(path)",
+                awaiting: {
+                    try await KeySource.file(path, refresh: refresh, logger: logger) { bytes in
+                        try await TokenKeySet(jwks: bytes)
+                    }
+                })
         }
     }
 }

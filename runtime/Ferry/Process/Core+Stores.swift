@@ -33,6 +33,11 @@ extension Core {
         do { return try make() } catch { throw CommandFailure("\(key): \(error)") }
     }
 
+    /// As ``naming(_:_:)``, for what takes time.
+    func naming<Value>(_ key: String, awaiting make: () async throws -> Value) async throws -> Value {
+        do { return try await make() } catch { throw CommandFailure("\(key): \(error)") }
+    }
+
     private func makeObjectStore() async throws -> S3ObjectStore {
         let storage = configuration.storage
         let endpoint: S3Endpoint

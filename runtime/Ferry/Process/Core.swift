@@ -39,6 +39,7 @@ struct Core: Service {
 
         let queues = Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: plan.manifests)
         let tickets = try makeTickets()
+        let webhooks = try makeWebhooks(&cleanup)
         let pool = HandlerPool { [logger] lost in
             logger.error(
                 "a thread is lost: its handler is still running past its timeout",
@@ -49,11 +50,11 @@ struct Core: Service {
         }
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(group)
-        let makeSetup = setups(stores, queues, tickets, pool: pool, loops: loops)
+        let makeSetup = setups(stores, queues, tickets, webhooks, pool: pool, loops: loops)
         let deployment = Deployment(makeSetup(configuration))
         try await deployment.apply(plan.items)
         cleanup.add { await waitForHandlers(deployment.allRunners) }
-        let (guards, guardServices) = try makeGuards(stores, tickets, &cleanup)
+        let (guards, guardServices) = try await makeGuards(stores, tickets, &cleanup)
         let http = try makeHTTPOptions()
         let health = stores.health
 
@@ -71,7 +72,8 @@ struct Core: Service {
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: deployment)]
         if !isPrivate {
-            let bindings = stores.bindings(queues: queues, tickets: tickets, configuration)
+            let bindings = stores.bindings(
+                queues: queues, tickets: tickets, webhooks: webhooks, configuration)
             services.append(.init(service: ReconcilerService(bindings, logger: logger)))
         }
         let admin = try makeAdmin({ deployment.runners }, pool: pool, loops: loops)
@@ -112,13 +114,15 @@ struct Core: Service {
 
     /// Gives what makes functions callable, for the configuration that holds.
     private func setups(
-        _ stores: Stores, _ queues: Queues, _ tickets: TicketBox, pool: HandlerPool, loops: LoopExecutors
+        _ stores: Stores, _ queues: Queues, _ tickets: TicketBox, _ webhooks: (any WebhookClient)?,
+        pool: HandlerPool, loops: LoopExecutors
     ) -> LiveHost.MakeSetup {
         let (logger, options, lockLoop) = (logger, options, stores.queueGroup.next())
         return { configuration in
             let services = InvocationServices(
-                logger: logger, bindings: stores.bindings(queues: queues, tickets: tickets, configuration), pool: pool,
-                loops: loops,
+                logger: logger,
+                bindings: stores.bindings(queues: queues, tickets: tickets, webhooks: webhooks, configuration),
+                pool: pool, loops: loops,
                 observe: options.observe)
             let triggers = TriggerFactory(
                 settings: configuration.queue, client: stores.queueRedis, lockLoop: lockLoop,

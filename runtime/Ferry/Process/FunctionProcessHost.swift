@@ -65,7 +65,10 @@ struct FunctionProcessHost {
         let pool = HandlerPool(HandlerPool.Options(grace: .seconds(2))) { links.report($0) }
         cleanup.add { pool.shutDown() }
         let invocations = InvocationServices(
-            logger: logger, bindings: stores.bindings(queues: queues, tickets: try core.makeTickets(), configuration),
+            logger: logger,
+            bindings: stores.bindings(
+                queues: queues, tickets: try core.makeTickets(), webhooks: try core.makeWebhooks(&cleanup),
+                configuration),
             pool: pool, loops: loops)
         let recorder = options.makeRecorder(configuration, logger)
         if let recorder { cleanup.add { await recorder.close() } }

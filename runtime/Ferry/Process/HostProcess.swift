@@ -79,6 +79,9 @@ struct HostProcess {
         logFile = options.makeLogFile(configuration)
         LogOutput.bootstrap(configuration.log, file: logFile)
         logger = Logger(label: "ferry")
+        for warning in configuration.warnings where !options.isPrivate {
+            logger.warning("\(warning.file) \(warning.reason.dropFirst("warning: ".count))")
+        }
         if hasListen, let inherited {
             // They stay open, in the hands of the service manager too, so clients would wait for ever.
             logger.warning("--listen is given: nobody listens on the sockets of LISTEN_FDS")
@@ -88,24 +91,13 @@ struct HostProcess {
 
     /// Reads the configuration; the command line goes before it.
     ///
-    /// - Throws: `Configuration.Invalid`, `CommandFailure`.
+    /// - Throws: `Configuration.Invalid`.
     static func loadConfiguration(_ options: Options) throws -> Configuration {
         let file = options.configurationFile
         var configuration = try Configuration.load(file: file, environment: EnvironmentVariable.values())
-        if let addresses = try options.listen ?? platformAddresses() {
-            configuration.http.addresses = addresses
-        }
+        if let addresses = options.listen { configuration.http.addresses = addresses }
         if options.isPrivate { configuration.makePrivate(in: options.dataFolder) }
         return configuration
-    }
-
-    /// Where `PORT` asks to listen. Platforms that set it reach the process from outside, so these are all interfaces.
-    private static func platformAddresses() throws -> [ListenAddress]? {
-        guard let text = getenv("PORT").map({ String(cString: $0) }), !text.isEmpty else { return nil }
-        guard let port = UInt16(text) else {
-            throw CommandFailure("environment variable PORT must be a port number, not \"\(text)\"")
-        }
-        return [.tcp(host: "0.0.0.0", port: Int(port)), .tcp(host: "::", port: Int(port))]
     }
 
     /// Runs until SIGTERM or SIGINT, or until the companion has returned.

@@ -79,9 +79,8 @@ struct TextLogHandler: LogHandler {
     func log(event: LogEvent) {
         let merged = merged(event)
         file?.append(LogLine.json(level: event.level.rawValue, message: "\(event.message)", merged))
-        var line = "\(Timestamp.now) \(event.level) \(event.message)"
-        for (key, value) in merged.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
-        LogOutput.write(line.replacing("\n", with: "\\n") + "\n", to: STDERR_FILENO)
+        LogOutput.write(
+            LogLine.text(level: event.level.rawValue, message: "\(event.message)", merged) + "\n", to: STDERR_FILENO)
     }
 }
 

@@ -16,12 +16,15 @@ struct Stores: Sendable {
     let objects: S3ObjectStore
 
     /// What handlers get of them.
-    func bindings(queues: Queues, tickets: TicketBox, _ configuration: Configuration) -> Bindings {
+    func bindings(
+        queues: Queues, tickets: TicketBox, webhooks: (any WebhookClient)?, _ configuration: Configuration
+    ) -> Bindings {
         var settings = Settings()
         settings[DownloadsConfiguration.self] = configuration.downloads
+        settings[CallbacksConfiguration.self] = configuration.callbacks.delivery
         return Bindings(
             keyValue: redis, objects: objects, history: history, queues: queues, tickets: tickets,
-            settings: settings)
+            webhooks: webhooks, settings: settings)
     }
 
     /// What `/health` asks.

@@ -24,15 +24,27 @@ struct Supervisor: Service {
     }
 
     private func serve(_ cleanup: inout Cleanup) async throws {
-        let (options, configuration, logger) = (core.options, core.configuration, core.logger)
+        let (options, logger) = (core.options, core.logger)
         async let building = BuiltFunctions.build(
             folder: options.functionsFolder, only: options.only, dataFolder: options.dataFolder)
         let stores = try await core.openStores(&cleanup)
         let built = try await building
         report(built)
-
         let launcher = SpawnLauncher(arguments: arguments, environment: try await environment())
         cleanup.add { try? await launcher.shutDown() }
+        let services = try makeServices(built, stores, launcher, &cleanup)
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+    }
+
+    /// What runs beside the stores, in the order in which it starts.
+    // Not inlined: the optimizer of Swift 6.3.1 crashes in splitting an async function with all of these throwing calls.
+    @inline(never)
+    private func makeServices(
+        _ built: BuiltFunctions, _ stores: Stores, _ launcher: SpawnLauncher, _ cleanup: inout Cleanup
+    ) throws -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        let (options, configuration, logger) = (core.options, core.configuration, core.logger)
         let pool = HandlerPool(logger: logger)
         cleanup.add { pool.shutDown() }
         let loops = LoopExecutors(core.group)
@@ -43,7 +55,7 @@ struct Supervisor: Service {
             throw CommandFailure(problem)
         }
         let tickets = try core.makeTickets()
-        let (guards, guardServices) = try core.makeGuards(stores, tickets, &cleanup)
+        let (guards, guardServices) = try await core.makeGuards(stores, tickets, &cleanup)
         let http = try core.makeHTTPOptions()
         let queues = try QueueSupervisor(
             manifests, settings: configuration.queue, client: stores.queueRedis, loop: stores.queueGroup.next(),
@@ -69,16 +81,14 @@ struct Supervisor: Service {
         }
         let bindings = stores.bindings(
             queues: Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: manifests),
-            tickets: tickets, configuration)
+            tickets: tickets, webhooks: try core.makeWebhooks(&cleanup), configuration)
         services.append(.init(service: ReconcilerService(bindings, logger: logger)))
         services += guardServices.map { .init(service: $0) }
         if let tls = http.tls {
             services.append(.init(service: CertificateReloader(certificates: tls, logger: logger)))
         }
         services.append(.init(service: server))
-        var quiet = logger
-        quiet.logLevel = max(quiet.logLevel, .warning)
-        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+        return services
     }
 
     private func report(_ built: BuiltFunctions) {
@@ -107,11 +117,13 @@ struct Supervisor: Service {
         var environment: [String: String] = [:]
         // Swift's backtracer holds a crashed process for seconds, in which its callers wait and it is not replaced.
         if getenv("SWIFT_BACKTRACE") == nil { environment["SWIFT_BACKTRACE"] = "enable=no" }
-        if core.configuration.redis.url == nil { environment["REDIS_URL"] = core.redisURL }
+        // The names that win over the others. An empty variable is none.
+        if core.configuration.redis.url == nil { environment["FERRY_REDIS_URL"] = core.redisURL }
         if let localS3 = core.localS3 {
-            environment["S3_ENDPOINT"] = try await localS3.waitUntilServing()
-            environment["S3_ACCESS_KEY_ID"] = localS3.credentials.accessKeyID
-            environment["S3_SECRET_ACCESS_KEY"] = localS3.credentials.secretAccessKey.revealed
+            environment["FERRY_STORAGE_ENDPOINT"] = try await localS3.waitUntilServing()
+            environment["FERRY_STORAGE_ACCESS_KEY_ID"] = localS3.credentials.accessKeyID
+            environment["FERRY_STORAGE_SECRET_ACCESS_KEY"] = localS3.credentials.secretAccessKey.revealed
+            environment["FERRY_STORAGE_SECRET_ACCESS_KEY_FILE"] = ""
         }
         return environment
     }

@@ -62,6 +62,7 @@ struct OwnDownloads {
         control = try BullQueueControl(queue: queue, prefix: access.prefix, client: access.client)
         var settings = Settings()
         settings[DownloadsConfiguration.self] = access.configuration.downloads
+        settings[CallbacksConfiguration.self] = access.configuration.callbacks.delivery
         let bindings = Bindings(
             keyValue: access.client, history: history,
             queues: Queues(client: access.client, prefix: access.prefix, manifests: [:]), settings: settings)

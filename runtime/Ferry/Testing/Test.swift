@@ -17,7 +17,7 @@ struct Test: AsyncParsableCommand {
               ferry test
               ferry test hello process
               ferry test --target local
-              ferry test hello --target http://127.0.0.1:3001 --token "$TOKEN" --json
+              ferry test hello --target http://127.0.0.1:3001 --token-file admin.token --json
             """)
 
     @Argument(help: "The functions to test; all by default.", completion: FunctionNames.completion)

@@ -13,8 +13,7 @@ struct TestedHost: ParsableArguments {
     @Option(help: "local: the running host of the data folder; or the URL of a host's admin listener.")
     var target: String?
 
-    @Option(help: "The admin listener's token, with --target; by default the data folder's.")
-    var token: String?
+    @OptionGroup var credentials: TokenOptions
 
     func validate() throws {
         if let target, target != "local", HostAddress(target) == nil {
@@ -31,7 +30,7 @@ struct TestedHost: ParsableArguments {
     /// - Throws: When there is no host, or none can be started.
     func results(of calls: [FixtureCall], json: Bool) async throws -> [FixtureResult] {
         if let target {
-            let client = try AdminClient(target: target, token: token, dataFolder: folders.dataFolder)
+            let client = try AdminClient(target: target, token: credentials, dataFolder: folders.dataFolder)
             return try await Self.results(of: calls, client, json: json)
         }
         let names = Set(calls.map(\.function)).sorted()

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import FunctionKit
 import Glibc
+import Host
 import NIOCore
 
 /// Follows a job to its end over whatever works, and shows it.
@@ -24,8 +25,8 @@ struct JobWatcher {
     ///   - printsMessages: Whether each message goes to standard output, instead of a bar to standard error.
     init(id: String, upgrade: SocketUpgrade, http: HTTPClient, course: WatchCourse, printsMessages: Bool) {
         let base = upgrade.address.url
-        polling = PollingWatch(http: http, base: base, id: id)
-        stream = StreamWatch(http: http, base: base, id: id)
+        polling = PollingWatch(http: http, base: base, id: id, token: upgrade.token)
+        stream = StreamWatch(http: http, base: base, id: id, token: upgrade.token)
         socket = SocketWatch(upgrade: upgrade, id: id)
         self.course = course
         self.printsMessages = printsMessages

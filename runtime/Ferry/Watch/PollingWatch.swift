@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import FunctionKit
+import Host
 import NIOCore
 import NIOHTTP1
 
@@ -15,6 +16,8 @@ struct PollingWatch {
     let http: HTTPClient
     let base: String
     let id: String
+    /// Who calls.
+    let token: Secret?
 
     /// Asks until the job is over or an answer is none.
     ///
@@ -29,6 +32,7 @@ struct PollingWatch {
             let start = ContinuousClock.now
             var request = HTTPClientRequest(
                 url: "\(base)/v1/download/job/\(id)" + (tag == nil ? "" : "?wait=\(Self.waitSeconds)"))
+            request.headers.authorize(token)
             if let tag { request.headers.add(name: "if-none-match", value: tag) }
             let response: HTTPClientResponse
             let body: ByteBuffer

@@ -1,4 +1,5 @@
 import FunctionKit
+import Host
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -28,6 +29,8 @@ struct SocketUpgrade {
     static let maximumMessageBytes = 4 << 20
 
     let address: HostAddress
+    /// Who calls.
+    let token: Secret?
     let tls: NIOSSLContext?
     let group: any EventLoopGroup
 
@@ -38,7 +41,7 @@ struct SocketUpgrade {
     /// - Throws: `CancellationError`.
     func open(_ path: String) async throws -> Outcome {
         let holder = ChannelHolder()
-        let (address, tls) = (address, tls)
+        let (address, token, tls) = (address, token, tls)
         let outcome: Outcome = await withTaskCancellationHandler {
             let upgrade: EventLoopFuture<Answer>
             let start: NIODeadline
@@ -48,7 +51,7 @@ struct SocketUpgrade {
                 upgrade = try await bootstrap.connect(host: address.host, port: address.port) { channel in
                     holder.hold(channel)
                     return channel.eventLoop.makeCompletedFuture {
-                        try Self.configure(channel, address, tls, path)
+                        try Self.configure(channel, address, token, tls, path)
                     }
                 }
                 start = .now()
@@ -79,7 +82,7 @@ struct SocketUpgrade {
     }
 
     private static func configure(
-        _ channel: any NIOCore.Channel, _ address: HostAddress, _ tls: NIOSSLContext?, _ path: String
+        _ channel: any NIOCore.Channel, _ address: HostAddress, _ token: Secret?, _ tls: NIOSSLContext?, _ path: String
     ) throws -> EventLoopFuture<Answer> {
         let pipeline = channel.pipeline.syncOperations
         if let tls {
@@ -101,6 +104,7 @@ struct SocketUpgrade {
         }
         var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: address.prefix + path)
         head.headers.add(name: "host", value: address.authority)
+        head.headers.authorize(token)
         let configuration = NIOTypedHTTPClientUpgradeConfiguration<Answer>(
             upgradeRequestHead: head, upgraders: [upgrader]
         ) { channel in

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import FunctionKit
+import Host
 import NIOCore
 import NIOHTTP1
 
@@ -9,6 +10,8 @@ struct StreamWatch {
     let http: HTTPClient
     let base: String
     let id: String
+    /// Who calls.
+    let token: Secret?
 
     /// Follows the stream to its end.
     ///
@@ -19,6 +22,7 @@ struct StreamWatch {
     /// - Throws: What the taker throws, ``CommandFailure`` for what cannot be read, `CancellationError`.
     func follow(after seq: Int64, _ take: WatchTaker) async throws -> WatchCourse.End? {
         var request = HTTPClientRequest(url: "\(base)/v1/download/stream/\(id)")
+        request.headers.authorize(token)
         request.headers.add(name: "accept", value: "text/event-stream")
         request.headers.add(name: "cache-control", value: "no-cache")
         if seq > 0 { request.headers.add(name: "last-event-id", value: String(seq)) }

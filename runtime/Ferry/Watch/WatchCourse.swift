@@ -100,10 +100,16 @@ struct WatchCourse {
         }
         switch end {
         case .notFound, .over: return .ask(after: wasHeard ? .zero : delay(spread))
+        // No transport helps against that.
+        case .refused(401, let message, _):
+            let said = message.map { ": \(Terminal.plain($0))" } ?? "."
+            return .fail("answered 401\(said) \(DownloadClient.tokenHint)")
         case .refused(let status, let message, let retryAfter):
             if let step = fallBack() { return step }
             guard status >= 500 || [408, 425, 429].contains(status) else {
-                return .fail("answered \(status): \(message ?? "that is no answer of Ferry; is the URL right?")")
+                return .fail(
+                    "answered \(status): \(message.map { Terminal.plain($0) } ?? "that is no answer of Ferry; is the URL right?")"
+                )
             }
             return .connect(transport, after: max(delay(spread), min(retryAfter ?? .zero, .seconds(60))))
         case .upgradeHung:

@@ -11,7 +11,9 @@ extension DirectInvocation {
         let upgrade = WebSocketUpgrade(socket, protocols: script.protocols)
         let stay = script.stay ?? Self.stay
         do {
-            try await runner.run(requestID: requestID, timeout: min(stay, manifest.timeout)) { context in
+            try await runner.run(
+                requestID: requestID, user: request.user, timeout: min(stay, manifest.timeout)
+            ) { context in
                 try await socket.run { try await handler(request, upgrade, context) }
             }
             guard socket.isAccepted else { return Self.answer(Response(.noContent)) }

@@ -22,7 +22,7 @@ struct DirectInvocation: Sendable {
             guard request.body.readableBytes <= runner.function.manifest.maxBodyBytes else {
                 return Self.answer(ErrorResponse.response(ErrorResponse.bodyTooLarge, requestID: requestID))
             }
-            return try await answer { context in Self.answer(try await handler(request, context)) }
+            return try await answer(to: request) { context in Self.answer(try await handler(request, context)) }
         case (.stream(let request, let limit, let time), .stream(let handler)):
             return try await stream(request, limit: limit, time: time, handler)
         case (.socket(let request, let script), .webSocket(let handler)):
@@ -44,9 +44,11 @@ struct DirectInvocation: Sendable {
     }
 
     /// Runs what answers a request; what a handler throws becomes the answer that its client would see.
-    private func answer(_ body: @escaping @Sendable (Context) async throws -> Response) async throws -> Response {
+    private func answer(
+        to request: Request, _ body: @escaping @Sendable (Context) async throws -> Response
+    ) async throws -> Response {
         do {
-            return try await runner.run(requestID: requestID, body)
+            return try await runner.run(requestID: requestID, user: request.user, body)
         } catch {
             guard case .handler(let failure) = error else { throw Self.status(of: error) }
             let (answer, isInternal) = ErrorResponse.make(for: failure)
@@ -64,7 +66,9 @@ struct DirectInvocation: Sendable {
         let limits = min(time, runner.function.manifest.timeout)
         let ended: String
         do {
-            try await runner.run(requestID: requestID, timeout: limits) { try await handler(request, stream, $0) }
+            try await runner.run(requestID: requestID, user: request.user, timeout: limits) { context in
+                try await handler(request, stream, context)
+            }
             ended = events.isFull ? "limit" : "returned"
         } catch {
             switch error {

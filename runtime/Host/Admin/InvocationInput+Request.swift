@@ -8,7 +8,7 @@ extension InvocationInput {
         _ json: PositionedJSON, _ method: String, _ route: String, _ requestID: String, also: [String],
         _ reader: inout StrictReader
     ) -> (request: Request, object: StrictReader.Object)? {
-        let keys = ["method", "path", "parameters", "query", "headers", "body", "bodyBase64"] + besides + also
+        let keys = ["method", "path", "parameters", "query", "headers", "body", "bodyBase64", "user"] + besides + also
         guard let root = reader.object(json, keys: keys) else { return nil }
         _ = reader.value(root, "method", "\"\(method)\", the function's") { $0.string == method ? method : nil }
         let given = strings(root, "parameters", &reader)
@@ -47,8 +47,25 @@ extension InvocationInput {
         let request = Request(
             method: HTTPRequest.Method(rawValue: method) ?? .get, path: path,
             query: reader.string(root, "query") ?? "", headers: headers, body: body, parameters: parameters,
-            id: requestID, user: .local)
+            id: requestID, user: user(json, root, &reader))
         return (request, root)
+    }
+
+    /// Who is said to call: nobody known with `null`, the host itself where nothing is said.
+    private static func user(
+        _ json: PositionedJSON, _ root: StrictReader.Object, _ reader: inout StrictReader
+    ) -> User? {
+        guard let given = json["user"] else { return .local }
+        guard !given.isNull, let user = reader.object(root, "user", keys: ["id", "isAdmin"]) else { return nil }
+        let id = reader.value(user, "id", "a text of 1…256 bytes without control characters") { json in
+            json.string.flatMap { isUserID($0) ? $0 : nil }
+        }
+        if given["id"] == nil { reader.report(given, "user.id", "is required") }
+        return User(id: id ?? "", isAdmin: reader.bool(user, "isAdmin") ?? false)
+    }
+
+    private static func isUserID(_ text: String) -> Bool {
+        (1...256).contains(text.utf8.count) && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 
     /// A JSON body without any of an event's fields is a structured event.

@@ -1,5 +1,6 @@
 public import Downloads
 public import Logging
+public import Webhooks
 
 /// The whole configuration, typed and checked: the defaults, then `config.json`, then the environment.
 public struct Configuration: Sendable {
@@ -75,6 +76,8 @@ public struct Configuration: Sendable {
         public var stalledGate = Duration.milliseconds(2500)
         /// How often a job's worker may be lost before the job fails.
         public var maxStalledCount = 1
+        /// How many jobs of one user a queue has running at once in all processes; 0 for any number.
+        public var maxRunningPerUser = 4
         /// How often each process makes sure that its schedules are there.
         public var scheduleCheck = Duration.seconds(30)
     }
@@ -103,6 +106,18 @@ public struct Configuration: Sendable {
             self.level = level
             self.format = format
         }
+    }
+
+    /// The receivers of callbacks.
+    public struct Callbacks: Sendable, Hashable {
+        /// What callbacks are signed with; the data folder's file when `nil`.
+        public var secret: Secret?
+        /// Networks that are called although they are not public, as they were written.
+        public var allow: [AddressNetwork] = []
+        /// Whether `http://` is called too.
+        public var allowsHTTP = false
+        /// How callbacks are delivered.
+        public var delivery = CallbacksConfiguration()
     }
 
     /// The admin listener.
@@ -137,8 +152,10 @@ public struct Configuration: Sendable {
     public var identity = IdentityOptions()
     /// How much callers may do.
     public var limits = LimitsOptions()
-    /// The server's certificate; `nil` for plain HTTP.
-    public var tls: TLS?
+    /// The file of the server's certificate, with what it was issued by behind it.
+    public var tlsCertificate: String?
+    /// The file of the certificate's private key.
+    public var tlsKey: String?
     /// The HTTP server.
     public var http = HTTPServerOptions()
     /// The event loops; as many as the machine has cores when `nil`.
@@ -157,8 +174,14 @@ public struct Configuration: Sendable {
     public var record = Record()
     /// The download functions.
     public var downloads = DownloadsConfiguration()
+    /// The receivers of callbacks.
+    public var callbacks = Callbacks()
     /// Functions in processes of their own.
     public var isolation = Isolation()
+    /// Where each key that is set comes from, by its path; the others have their defaults.
+    public internal(set) var sources: [String: ConfigurationSource] = [:]
+    /// What does not hinder the start and should be mended; the reasons begin with `warning: `.
+    public internal(set) var warnings: [FileProblem] = []
 
     /// The defaults.
     public init() {}

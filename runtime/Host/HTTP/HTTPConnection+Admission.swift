@@ -105,7 +105,7 @@ extension RequestGuards {
     func charged(
         _ charge: RateCharge, _ handler: @Sendable () async throws -> Response
     ) async throws -> Response {
-        guard let limiter, !charge.refundableKeys.isEmpty else { return try await handler() }
+        guard let limiter, !charge.refunds.isEmpty else { return try await handler() }
         do {
             let response = try await handler()
             if response.status.code >= 400 { await limiter.giveBack(charge) }

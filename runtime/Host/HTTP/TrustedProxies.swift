@@ -15,11 +15,14 @@ public struct TrustedProxies: Sendable, Hashable {
         }
     }
 
+    /// The addresses, networks and `unix`, as they were given.
+    public let entries: [String]
     private let networks: [Network]
     private let trustsUnixSockets: Bool
 
     /// Trusts nobody.
     public init() {
+        entries = []
         networks = []
         trustsUnixSockets = false
     }
@@ -44,11 +47,16 @@ public struct TrustedProxies: Sendable, Hashable {
             }
             networks.append(Network(bytes: bytes, prefixBits: prefixBits))
         }
+        self.entries = entries
         self.networks = networks
         self.trustsUnixSockets = trustsUnixSockets
     }
 
-    var isEmpty: Bool { networks.isEmpty && !trustsUnixSockets }
+    /// Whether a network of all addresses is among them, so that whoever reaches the host is trusted.
+    public var trustsEverybody: Bool { networks.contains { $0.prefixBits == 0 } }
+
+    /// Whether nobody is trusted.
+    public var isEmpty: Bool { networks.isEmpty && !trustsUnixSockets }
 
     /// Whether the peer with this address, without port, is trusted.
     func contains(_ address: String) -> Bool {

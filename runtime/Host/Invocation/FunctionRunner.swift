@@ -82,6 +82,7 @@ public final class FunctionRunner: Sendable {
     ///   - requestID: The request's or job's id, for the context and the log.
     ///   - attempt: The job's attempt, from 1.
     ///   - traceParent: The trace context that came with the job.
+    ///   - user: Who calls; the host itself, unless a call by hand stands for somebody's request.
     ///   - timeout: The time for waiting and running; the manifest's when `nil`.
     ///   - reportProgress: Takes the job's progress as JSON text.
     ///   - outlived: Called with `true` when the call ends before its handler, and with `false` when that handler has
@@ -91,8 +92,8 @@ public final class FunctionRunner: Sendable {
     /// - Throws: ``InvocationError``.
     /// - Cancellation: throws ``InvocationError/cancelled`` at once; the handler's task is cancelled.
     public func run<Output: Sendable>(
-        requestID: String, attempt: Int = 1, traceParent: String? = nil, timeout: Duration? = nil,
-        reportProgress: (@Sendable (String) async throws -> Void)? = nil,
+        requestID: String, attempt: Int = 1, traceParent: String? = nil, user: User? = .local,
+        timeout: Duration? = nil, reportProgress: (@Sendable (String) async throws -> Void)? = nil,
         outlived: @escaping @Sendable (Bool) -> Void = { _ in },
         _ body: @escaping @Sendable (Context) async throws -> Output
     ) async throws(InvocationError) -> Output {
@@ -109,7 +110,7 @@ public final class FunctionRunner: Sendable {
             isCold = takeCold()
             result = await invoke(
                 requestID: requestID, deadline: deadline, loop: loop, attempt: attempt, traceParent: traceParent,
-                reportProgress: reportProgress, outlived: outlived, body)
+                user: user, reportProgress: reportProgress, outlived: outlived, body)
         } catch {
             result = .failure(error)
         }
@@ -126,11 +127,12 @@ public final class FunctionRunner: Sendable {
     /// Calls the handler of an invocation that has its slot.
     private func invoke<Output: Sendable>(
         requestID: String, deadline: ContinuousClock.Instant, loop: LoopExecutor, attempt: Int, traceParent: String?,
-        reportProgress: (@Sendable (String) async throws -> Void)?, outlived: @escaping @Sendable (Bool) -> Void,
+        user: User?, reportProgress: (@Sendable (String) async throws -> Void)?,
+        outlived: @escaping @Sendable (Bool) -> Void,
         _ body: @escaping @Sendable (Context) async throws -> Output
     ) async -> Result<Output, InvocationError> {
         let context = makeContext(
-            requestID: requestID, deadline: deadline, attempt: attempt, traceParent: traceParent,
+            requestID: requestID, deadline: deadline, attempt: attempt, traceParent: traceParent, user: user,
             reportProgress: reportProgress)
         let end = InvocationEnd<Output>(outlived: outlived)
         // Owner: this call, which cancels it on timeout and cancellation; it ends when the handler returns.
@@ -242,8 +244,7 @@ public final class FunctionRunner: Sendable {
 
     private func makeContext(
         requestID: String, deadline: ContinuousClock.Instant, attempt: Int = 1, traceParent: String?,
-        user: User? = .local,
-        reportProgress: (@Sendable (String) async throws -> Void)? = nil
+        user: User?, reportProgress: (@Sendable (String) async throws -> Void)? = nil
     ) -> Context {
         let logger = Logger(label: services.logger.label) { _ in
             InvocationLogHandler(

@@ -6,20 +6,27 @@ enum LimitScripts {
         name: "limit-take",
         source: """
             -- Takes one of each of several budgets, or none of them when one is used up.
-            -- KEYS[i]     the counter of budget i
+            -- KEYS[i]     the counter of budget i: a hash of used, and window, a number that its windows are told apart by
             -- ARGV[2i-1]  how many it has
             -- ARGV[2i]    its window, ms, from the first that is taken
-            -- Returns     {1 taken, 0 refused; for each budget: used before, ms to the end of its window}
-            local answer, taken = {1}, {}
+            -- ARGV[#]     the number of windows that begin now
+            -- Returns     {1 taken, 0 refused; for each budget: used before, ms to the end of its window, its number}
+            local answer = {1}
             for i, key in ipairs(KEYS) do
-                local used, left = tonumber(redis.call('GET', key) or '0'), redis.call('PTTL', key)
-                if left < 0 then used, left = 0, tonumber(ARGV[2 * i]) else taken[i] = true end
+                local counter, left = redis.call('HMGET', key, 'used', 'window'), redis.call('PTTL', key)
+                local used, window = tonumber(counter[1]), tonumber(counter[2])
+                if left < 0 then used, left, window = 0, tonumber(ARGV[2 * i]), tonumber(ARGV[#ARGV]) end
                 if used >= tonumber(ARGV[2 * i - 1]) then answer[1] = 0 end
-                answer[2 * i], answer[2 * i + 1] = used, left
+                answer[3 * i - 1], answer[3 * i], answer[3 * i + 1] = used, left, window
             end
             if answer[1] == 0 then return answer end
             for i, key in ipairs(KEYS) do
-                if taken[i] then redis.call('INCR', key) else redis.call('SET', key, '1', 'PX', ARGV[2 * i]) end
+                if answer[3 * i - 1] == 0 then
+                    redis.call('HSET', key, 'used', 1, 'window', string.format('%.0f', answer[3 * i + 1]))
+                    redis.call('PEXPIRE', key, answer[3 * i])
+                else
+                    redis.call('HINCRBY', key, 'used', 1)
+                end
             end
             return answer
             """)
@@ -27,13 +34,16 @@ enum LimitScripts {
     static let giveBack = StoreScript(
         name: "limit-give-back",
         source: """
-            -- Gives back what was taken for something that came to nothing, as long as its window lasts.
+            -- Gives back what was taken for something that came to nothing, as long as its window lasts. The next window
+            -- gets nothing of it.
             -- KEYS[i]  the counter of budget i
+            -- ARGV[i]  the number of the window that it was taken of
             -- Returns  how many were given back
             local count = 0
-            for _, key in ipairs(KEYS) do
-                if tonumber(redis.call('GET', key) or '0') > 0 then
-                    redis.call('DECR', key)
+            for i, key in ipairs(KEYS) do
+                local counter = redis.call('HMGET', key, 'used', 'window')
+                if counter[2] == ARGV[i] and tonumber(counter[1]) > 0 then
+                    redis.call('HINCRBY', key, 'used', -1)
                     count = count + 1
                 end
             end

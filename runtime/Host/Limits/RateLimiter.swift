@@ -11,6 +11,8 @@ internal import Synchronization
 public final class RateLimiter: Sendable {
     /// How long Redis may take to count.
     private static let patience = Duration.seconds(1)
+    /// Scripts compute with doubles; up to here every whole number is one.
+    private static let largestWindow: Int64 = 1 << 52
 
     private let options: LimitsOptions
     private let store: any KeyValueStore
@@ -67,11 +69,12 @@ public final class RateLimiter: Sendable {
             shares.append(Share(key: key, budget: budget, window: window))
         }
         guard !shares.isEmpty else { return RateCharge() }
-        let arguments = shares.flatMap { ["\($0.budget.count)", "\(Int64($0.window / .milliseconds(1)))"] }
+        var arguments = shares.flatMap { ["\($0.budget.count)", "\(Int64($0.window / .milliseconds(1)))"] }
+        arguments.append("\(Int64.random(in: 1...RateLimiter.largestWindow))")
         let reply: [Int64]
         do {
             reply = try await count(LimitScripts.take, shares.map(\.key), arguments)
-            guard reply.count == 1 + 2 * shares.count else { throw CancellationError() }
+            guard reply.count == 1 + 3 * shares.count else { throw CancellationError() }
         } catch {
             warn(error)
             guard options.onStoreFailure == .open else {
@@ -83,7 +86,7 @@ public final class RateLimiter: Sendable {
         var tightest: RateStatus?
         var waitMs: Int64 = 0
         for (index, share) in shares.enumerated() {
-            let (used, leftMs) = (Int(reply[1 + 2 * index]), reply[2 + 2 * index])
+            let (used, leftMs) = (Int(reply[1 + 3 * index]), reply[2 + 3 * index])
             let remaining = max(0, share.budget.count - used - (isTaken ? 1 : 0))
             if used >= share.budget.count { waitMs = max(waitMs, leftMs) }
             let seconds = Int((leftMs + 999) / 1000)
@@ -97,15 +100,18 @@ public final class RateLimiter: Sendable {
             throw RateLimiter.refusal(
                 RateStatus(limit: limit, remaining: 0, resetSeconds: seconds), "The limit of \(limit) is reached")
         }
-        return RateCharge(
-            status: tightest, refundableKeys: shares.filter { $0.budget.holder == .user }.map(\.key))
+        let refunds = shares.indices.filter { shares[$0].budget.holder == .user }.map { index in
+            RateCharge.Refund(key: shares[index].key, window: reply[3 + 3 * index])
+        }
+        return RateCharge(status: tightest, refunds: refunds)
     }
 
     /// Gives back what a request took that came to nothing. Best effort: what cannot be given back ends with its window.
     func giveBack(_ charge: RateCharge) async {
-        guard !charge.refundableKeys.isEmpty else { return }
+        guard !charge.refunds.isEmpty else { return }
         do {
-            _ = try await count(LimitScripts.giveBack, charge.refundableKeys, [])
+            _ = try await count(
+                LimitScripts.giveBack, charge.refunds.map(\.key), charge.refunds.map { "\($0.window)" })
         } catch {
             warn(error)
         }

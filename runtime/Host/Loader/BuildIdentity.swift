@@ -31,7 +31,9 @@ public struct BuildIdentity: Sendable, Hashable {
         let identity = try compute(files)
         let text = "\(identity.id)\n\(identity.compiler)\n\(key)"
         // A data folder that cannot be written costs time at each start, nothing else; building complains about it.
-        if (try? FileSystem.makeFolder(dataFolder)) != nil { try? FileSystem.write(Array(text.utf8), to: cache) }
+        if (try? FileSystem.makeFolder(dataFolder, isPrivate: true)) != nil {
+            try? FileSystem.write(Array(text.utf8), to: cache)
+        }
         return identity
     }
 

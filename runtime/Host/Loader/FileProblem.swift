@@ -20,12 +20,15 @@ public struct FileProblem: Error, Sendable, Hashable, Comparable, CustomStringCo
         self.excerpt = excerpt
     }
 
+    /// Whether it is a warning, whose reason begins with `warning: `.
+    public var isWarning: Bool { reason.hasPrefix("warning: ") }
+
     /// `file:line:column: reason`.
     public var description: String {
         var place = file
         if let line { place += ":\(line)" }
         if let column { place += ":\(column)" }
-        return "\(place): \(reason)"
+        return "\(place): \(reason.spellingOutControls)"
     }
 
     /// Orders by file, then place.

@@ -86,13 +86,16 @@ enum FileSystem {
         return names.sorted()
     }
 
-    /// Makes a folder and those above it, where they are missing.
-    static func makeFolder(_ path: String) throws(LoaderError) {
+    /// Makes a folder and those above it, where they are missing; for its owner alone where it is private, as all in a data
+    /// folder is.
+    static func makeFolder(_ path: String, isPrivate: Bool = false) throws(LoaderError) {
         if isFolder(path) { return }
         if path.contains("/"), !path.parentFolder.isEmpty, path.parentFolder != "/" {
-            try makeFolder(path.parentFolder)
+            try makeFolder(path.parentFolder, isPrivate: isPrivate)
         }
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw failure("create the folder", path) }
+        guard mkdir(path, isPrivate ? 0o700 : 0o755) == 0 || errno == EEXIST else {
+            throw failure("create the folder", path)
+        }
     }
 
     /// Removes a file, or a folder with all in it; what is gone already is no error.

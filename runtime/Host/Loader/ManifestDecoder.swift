@@ -23,7 +23,7 @@ public struct ManifestDecoder: Sendable {
     private static let reservedReasons = Dictionary(
         uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
 
-    private static let queueLimitPlace = "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\""
+    private static let requestPlace = "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\""
     private static let retryPlace = "has a meaning only with \"on\": \"process\" or \"schedule\""
 
     /// Makes a decoder.
@@ -84,19 +84,13 @@ public struct ManifestDecoder: Sendable {
             misplaced(root, ["maxMessage", "compression"], "has a meaning only with \"websocket\"", &reader)
         }
         switch trigger {
-        case .http, .cloudEvents, .sse, .webSocket: break
-        case .queue, .schedule:
-            misplaced(
-                root, ["auth", "rateLimit"], "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\"", &reader)
-        }
-        switch trigger {
         case .http, .cloudEvents, .sse, .webSocket:
             misplaced(root, ["retry"], Self.retryPlace, &reader)
         case .queue(_, let moment):
-            misplaced(root, ["queueLimit"], Self.queueLimitPlace, &reader)
+            misplaced(root, ["queueLimit", "auth", "rateLimit"], Self.requestPlace, &reader)
             if moment != .process { misplaced(root, ["retry"], Self.retryPlace, &reader) }
         case .schedule:
-            misplaced(root, ["queueLimit"], Self.queueLimitPlace, &reader)
+            misplaced(root, ["queueLimit", "auth", "rateLimit"], Self.requestPlace, &reader)
         }
     }
 

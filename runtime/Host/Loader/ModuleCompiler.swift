@@ -38,7 +38,7 @@ struct ModuleCompiler: Sendable {
     /// The folder in which the compiler keeps what it made of the C modules. What lies there is only good for the path it
     /// was made under, so a data folder that was moved gets another one.
     private func moduleCache() throws(LoaderError) -> String {
-        try FileSystem.makeFolder(cacheFolder)
+        try FileSystem.makeFolder(cacheFolder, isPrivate: true)
         guard let path = FileSystem.resolved(cacheFolder) else { throw FileSystem.failure("find", cacheFolder) }
         return "\(path)/\(Digest.sha256(Array(path.utf8)).prefix(4).hexadecimal)"
     }
@@ -48,7 +48,7 @@ struct ModuleCompiler: Sendable {
         let path = "\(cache)/system.modulemap"
         let text = Array(FunctionSDK.systemModules.map { "module \($0) {}\n" }.joined().utf8)
         if (try? FileSystem.read(path)) != text {
-            try FileSystem.makeFolder(cache)
+            try FileSystem.makeFolder(cache, isPrivate: true)
             try FileSystem.write(text, to: path)
         }
         return path

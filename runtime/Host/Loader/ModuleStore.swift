@@ -39,7 +39,7 @@ struct ModuleStore: Sendable {
     /// Runs work in a fresh folder on the same file system and removes it afterwards.
     func withTemporaryFolder<Output>(_ work: (String) throws -> Output) throws -> Output {
         let path = "\(folder)/.build-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-        try FileSystem.makeFolder(path)
+        try FileSystem.makeFolder(path, isPrivate: true)
         defer { FileSystem.remove(path) }
         return try work(path)
     }
@@ -50,7 +50,7 @@ struct ModuleStore: Sendable {
     func withLock<Output>(
         _ function: String, deadline: Duration, cancellation: Cancellation, _ work: () throws -> Output
     ) throws -> Output {
-        try FileSystem.makeFolder(folder)
+        try FileSystem.makeFolder(folder, isPrivate: true)
         let descriptor = open("\(folder)/\(function).lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw FileSystem.failure("create", "\(folder)/\(function).lock") }
         defer { close(descriptor) }

@@ -159,20 +159,23 @@ public struct StrictReader: Sendable {
     ///   - object: The object.
     ///   - key: The key.
     ///   - expected: What must stand there, after "must be".
+    ///   - showsGiven: Whether the problem shows a text or number that does not fit.
     ///   - take: Takes the value.
     /// - Returns: The value, or `nil` when the key is absent or the value does not fit.
     public mutating func value<Taken>(
-        _ object: Object, _ key: String, _ expected: String, _ take: (PositionedJSON) -> Taken?
+        _ object: Object, _ key: String, _ expected: String, showsGiven: Bool = true,
+        _ take: (PositionedJSON) -> Taken?
     ) -> Taken? {
         guard let json = object.json[key] else { return nil }
         guard let taken = take(json) else {
             let given =
                 switch json.value {
-                case .string(let text): "\"\(text.prefix(64))\""
-                case .number(let text): "\(text.prefix(64))"
-                default: json.kind
+                case .string(let text) where showsGiven: ", not \"\(text.prefix(64))\""
+                case .number(let text) where showsGiven: ", not \(text.prefix(64))"
+                case .string, .number: ""
+                default: ", not \(json.kind)"
                 }
-            report(json, object.path(of: key), "must be \(expected), not \(given)")
+            report(json, object.path(of: key), "must be \(expected)\(given)")
             return nil
         }
         return taken

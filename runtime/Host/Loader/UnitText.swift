@@ -35,6 +35,13 @@ enum UnitText {
         return "\(seconds)s"
     }
 
+    /// A count of bytes in its largest whole unit.
+    static func text(byteCount: Int) -> String {
+        for (unit, bytes) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+        where byteCount != 0 && byteCount % bytes == 0 { return "\(byteCount / bytes)\(unit)" }
+        return "\(byteCount)B"
+    }
+
     private static func split(_ text: String) -> (Int, Substring)? {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard let number = Int(digits) else { return nil }

@@ -21,10 +21,17 @@ extension Recording {
             ("method", .string(method)), ("path", .string(Self.path(request.path, route, redaction))),
             ("query", request.query.isEmpty ? nil : .string(redaction.query(request.query))), ("headers", headers),
         ]
+        if request.user != .local { members.append(("user", Self.user(request.user))) }
         if request.body.readableBytes > 0 {
             members.append(Self.body(request.body, type: request.headers[.contentType], isSent: true, redaction))
         }
         return members
+    }
+
+    /// Who called. That a token ended is left out: a replay comes after it.
+    private static func user(_ user: User?) -> PositionedJSON.Value {
+        guard let user else { return .null }
+        return PositionedJSON(object: [("id", .string(user.id)), ("isAdmin", user.isAdmin ? .bool(true) : nil)]).value
     }
 
     static func responseMembers(_ response: Response, _ redaction: Redaction) -> [(String, PositionedJSON.Value?)] {

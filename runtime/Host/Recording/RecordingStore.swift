@@ -26,7 +26,7 @@ final class RecordingStore: Sendable {
     func write(_ bytes: [UInt8], name: String) throws(LoaderError) {
         try state.withLock { state throws(LoaderError) in
             if !state.isKnown {
-                try FileSystem.makeFolder(folder)
+                try FileSystem.makeFolder(folder, isPrivate: true)
                 guard chmod(folder, 0o700) == 0 else { throw FileSystem.failure("set the mode of", folder) }
                 try look(&state)
             }

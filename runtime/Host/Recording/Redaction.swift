@@ -7,7 +7,8 @@ internal import FunctionKit
 public struct Redaction: Sendable {
     /// The words that are always looked for.
     public static let words = [
-        "password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "signature", "credential",
+        "password", "passwd", "passphrase", "secret", "token", "ticket", "apikey", "privatekey", "signature",
+        "credential",
     ]
     /// The header fields that are hidden besides those whose name has such a word.
     public static let fields = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"]

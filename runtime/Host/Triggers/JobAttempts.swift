@@ -17,6 +17,7 @@ struct JobAttempts: Sendable {
         options.stalledCheckInterval = settings.stalledCheck
         options.stalledCheckGate = settings.stalledGate
         options.maxStalledCount = settings.maxStalledCount
+        options.maxRunningPerOwner = settings.maxRunningPerUser > 0 ? settings.maxRunningPerUser : nil
         options.shutdownGrace = grace
         // What is called there only waits: the function itself runs where its manifest says.
         options.handlersRunOnLoop = true

@@ -23,7 +23,7 @@ local function meet(id, more, now)
 end
 
 -- `number` is the queue's next; `id` is the job's own or ''. `more` is nil or what few jobs have: parentKey, parent (JSON
--- text), de (its deduplication), waits (for its children).
+-- text), de (its deduplication), waits (for its children), owner (its turn gives the priority).
 --
 -- Returns id and code: 1 added; 0 a job of that id existed (event `duplicated`); 2 another job, whose id is returned,
 -- holds the deduplication; -5 there is no such parent; -7 the job of that id has another parent.
@@ -52,6 +52,10 @@ local function addOne(number, id, name, data, opts, timestamp, delay, priority, 
                 return holder, 2
             end
             fields[1], fields[2] = 'deid', de.id
+        end
+        if more.owner then
+            priority = turns().give(more.owner, false)
+            fields[#fields + 1], fields[#fields + 2] = 'owner', more.owner
         end
         if parentKey then
             fields[#fields + 1], fields[#fields + 2] = 'parentKey', parentKey

@@ -6,12 +6,44 @@ local function pushPrioritized(id, priority)
     redis.call('ZADD', prioritized, priority * 4294967296 + count % 4294967296, id)
 end
 
+-- The steps for jobs with owners, which most queues have none of.
+local madeTurns
+local function turns()
+    local function make()
+@include turn
+    end
+    madeTurns = madeTurns or make()
+    return madeTurns
+end
+
 -- Ready to be taken; `isNext` puts a job without a priority at the head.
 local function pushReady(id, priority, isNext)
     if priority > 0 then
         pushPrioritized(id, priority)
     else
         redis.call(isNext and 'RPUSH' or 'LPUSH', wait, id)
+    end
+end
+
+-- The priority of a further attempt: that of the job, or a new turn of its owner.
+local function priorityAgain(key, priority, owner)
+    if not owner then
+        return whole(priority or '') or 0
+    end
+    local turn = turns().give(owner, true)
+    redis.call('HSET', key, 'priority', digits(turn))
+    return turn
+end
+
+-- A job that was delayed is ready. One whose first attempt this is keeps its turn.
+local function pushPromoted(id)
+    local key = prefix .. id
+    local job = try('HMGET', key, 'name', 'priority', 'owner', 'atm') or {}
+    local isFurther = (whole(job[4] or '') or 0) > 0
+    pushReady(id, priorityAgain(key, job[2], isFurther and job[3]), false)
+    emit('waiting', 'jobId', id, 'prev', 'delayed')
+    if job[1] then
+        redis.call('HSET', key, 'delay', 0)
     end
 end
 
@@ -38,13 +70,7 @@ local function promote(now)
     end
     redis.call('ZREM', delayed, unpack(due))
     for _, id in ipairs(due) do
-        local key = prefix .. id
-        local job = try('HMGET', key, 'name', 'priority')
-        pushReady(id, job and whole(job[2] or '') or 0, false)
-        emit('waiting', 'jobId', id, 'prev', 'delayed')
-        if job and job[1] then
-            redis.call('HSET', key, 'delay', 0)
-        end
+        pushPromoted(id)
     end
     markBase()
 end

@@ -2,7 +2,9 @@
 -- would take a third of its time. Joined in front of them in finishJobs; it returns only when all is as most often:
 -- one job that succeeded and asks for nothing more; a queue without settings, pause or delayed job that is due; a next
 -- job that is small and not to fail. Whatever is done here is done there, too.
-if #ARGV == 13 and (ARGV[2] == '1' or ARGV[2] == '1/0') and ARGV[6] == '' and ARGV[9] ~= '0' and ARGV[10] == 'completed' and ARGV[13] == '' then
+if #ARGV == 13
+    and (ARGV[2] == '1' or ARGV[2] == '1/0' or string.find(ARGV[2], '^1:') or string.find(ARGV[2], '^1/0:'))
+    and ARGV[6] == '' and ARGV[9] ~= '0' and ARGV[10] == 'completed' and ARGV[13] == '' then
     local prefix, nowText, token = KEYS[1], ARGV[1], ARGV[3]
     local key, wait, active = prefix .. ARGV[8], prefix .. 'wait', prefix .. 'active'
     local lock, events = key .. ':lock', prefix .. 'events'
@@ -26,7 +28,7 @@ if #ARGV == 13 and (ARGV[2] == '1' or ARGV[2] == '1/0') and ARGV[6] == '' and AR
             elseif field == 'ats' then
                 starts = string.find(value, '^%d?%d?%d?%d?%d?%d$') and tonumber(value)
             end
-            isPlain = isPlain and starts and field ~= 'defa' and #field + #value <= 65536
+            isPlain = isPlain and starts and field ~= 'defa' and field ~= 'owner' and #field + #value <= 65536
         end
         if isNamed and isPlain and redis.call('LREM', active, '-1', ARGV[8]) == 1 then
             redis.call('DEL', lock)

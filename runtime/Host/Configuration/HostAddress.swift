@@ -1,16 +1,18 @@
 /// A host's base URL in its parts, as a socket's client needs them.
-struct HostAddress: Sendable, Hashable {
-    let isSecure: Bool
+public struct HostAddress: Sendable, Hashable {
+    /// Whether it is `https`.
+    public let isSecure: Bool
     /// Without the brackets of an IPv6 address.
-    let host: String
-    let port: Int
+    public let host: String
+    /// The port, also where it is the scheme's own.
+    public let port: Int
     /// What stands before every path, without a slash at its end.
-    let prefix: String
+    public let prefix: String
 
     /// Reads `http://host`, `https://host:port/prefix`, `http://[::1]:3000` and the like.
     ///
     /// - Returns: `nil` when the text is nothing of the kind, or holds a user, a query or a fragment.
-    init?(_ url: String) {
+    public init?(_ url: String) {
         guard let mark = url.firstRange(of: "://") else { return nil }
         switch url[..<mark.lowerBound].lowercased() {
         case "http": isSecure = false
@@ -48,10 +50,10 @@ struct HostAddress: Sendable, Hashable {
     }
 
     /// The base URL, without a slash at its end.
-    var url: String { "\(isSecure ? "https" : "http")://\(authority)\(prefix)" }
+    public var url: String { "\(isSecure ? "https" : "http")://\(authority)\(prefix)" }
 
     /// The value of the field `Host`.
-    var authority: String {
+    public var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
     }
