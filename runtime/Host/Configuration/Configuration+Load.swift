@@ -56,7 +56,7 @@ extension Configuration {
     private mutating func apply(_ json: PositionedJSON, with reader: inout StrictReader) {
         let keys = [
             "http", "cors", "redis", "storage", "history", "queue", "log", "downloads", "admin", "record", "isolation",
-            "identity", "limits",
+            "identity", "limits", "openapi",
         ]
         guard let root = reader.object(json, keys: keys) else { return }
         applyHTTP(root, with: &reader)
@@ -72,6 +72,7 @@ extension Configuration {
         applyIsolation(root, with: &reader)
         applyIdentity(root, with: &reader)
         applyLimits(root, with: &reader)
+        applyOpenAPI(root, with: &reader)
     }
 
     private mutating func applyHTTP(_ root: StrictReader.Object, with reader: inout StrictReader) {

@@ -137,6 +137,8 @@ public struct Configuration: Sendable {
     public var identity = IdentityOptions()
     /// How much callers may do.
     public var limits = LimitsOptions()
+    /// What the host tells of its interface.
+    public var openAPI = OpenAPIOptions()
     /// The server's certificate; `nil` for plain HTTP.
     public var tls: TLS?
     /// The HTTP server.

@@ -67,6 +67,7 @@ public struct ConfigurationChange: Sendable {
         Key("admin", .restart, \.admin),
         Key("identity", .restart, \.identity),
         Key("limits", .restart, \.limits),
+        Key("openapi", .restart, \.openAPI),
         Key("http.tls", .restart, \.tls),
     ]
 
