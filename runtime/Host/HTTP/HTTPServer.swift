@@ -43,7 +43,8 @@ public final class HTTPServer: Service {
     public init(
         options: HTTPServerOptions = HTTPServerOptions(), guards: RequestGuards = RequestGuards(),
         functions: [FunctionRunner], hostRoutes: [HostRoute] = [], health: HealthMonitor?,
-        openAPI: OpenAPISettings? = nil, pool: HandlerPool, loops: LoopExecutors, observe: InvocationReport.Observer? = nil, logger: Logger,
+        openAPI: OpenAPISettings? = nil, pool: HandlerPool, loops: LoopExecutors,
+        observe: InvocationReport.Observer? = nil, logger: Logger,
         onListening: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
     ) throws(RouteConflict) {
         let core = ServerCore(options: options, guards: guards, logger: logger, observe: observe)

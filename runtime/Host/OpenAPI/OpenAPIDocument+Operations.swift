@@ -6,6 +6,7 @@ extension OpenAPIDocument {
     /// - Parameters:
     ///   - operation: The function.
     ///   - names: The names that the path's parameters have in the document, from the left.
+    /// - Returns: The operation.
     func value(_ operation: Operation, _ names: [String]) -> DocumentValue {
         let (manifest, interface) = (operation.manifest, operation.manifest.interface)
         let parameters = parameters(operation, names)
@@ -89,8 +90,9 @@ extension OpenAPIDocument {
             lasting = [200: "The events.", 204: "There is nothing more to send; an EventSource does not come back."]
             var stream = answers[200] ?? FunctionInterface.Answer()
             if stream.content.isEmpty {
-                let text = PositionedJSON(object: [("type", .string("string"))])
-                stream.content = [FunctionInterface.Content(mediaType: "text/event-stream", schema: text)]
+                // What one event is OpenAPI 3.1 cannot say; x-messages does.
+                let events = PositionedJSON(.object([]))
+                stream.content = [FunctionInterface.Content(mediaType: "text/event-stream", schema: events)]
             }
             answers[200] = stream
             answers[204] = answers[204] ?? FunctionInterface.Answer()
@@ -131,7 +133,7 @@ extension OpenAPIDocument {
         _ standard: String?
     ) -> DocumentValue {
         let codes = (host?.codes ?? []) + answer.codes.filter { host?.codes.contains($0) != true }
-        let phrase = StatusLine.reason(HTTPResponse.Status(code: status))
+        let phrase = StatusLine.reason(HTTPResponse.Status(integerLiteral: status))
         var content = Self.members(answer.content)
         if !codes.isEmpty {
             let error = Self.errorSchema(codes)
@@ -146,7 +148,11 @@ extension OpenAPIDocument {
         let links = answer.links.filter { link in operations.contains { $0.name == link.function } }
         let budgets = settings.hasLimits && !manifest.rateLimit.isEmpty && status != 429 ? Self.budgetFields : []
         return .members(
-            ("description", .text(answer.description ?? standard ?? host?.description ?? "\(phrase).")),
+            (
+                "description",
+                .text(
+                    answer.description ?? standard ?? (answer.codes.isEmpty ? host?.description : nil) ?? "\(phrase).")
+            ),
             ("headers", headers(answer.headers, status == host?.status ? host?.fields ?? [] : [], optional: budgets)),
             ("content", content.isEmpty ? nil : .object(content)),
             ("links", links.isEmpty ? nil : .object(links.map { ($0.function, Self.value($0)) })))

@@ -13,12 +13,11 @@ public struct OpenAPISettings: Sendable {
     /// Whether there are `/health` and its like.
     var hasHealth = true
 
-    /// Takes what a configuration says.
+    /// Takes what a configuration says; `nil` where it switches the documents off.
     ///
     /// - Parameters:
     ///   - configuration: The configuration.
     ///   - isIsolated: Whether functions run in processes of their own.
-    /// - Returns: `nil` where the configuration switches the documents off.
     public init?(_ configuration: Configuration, isIsolated: Bool = false) {
         guard configuration.openAPI.isEnabled else { return nil }
         self.init(

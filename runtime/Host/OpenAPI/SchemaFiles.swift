@@ -45,6 +45,8 @@ public struct SchemaFiles: Sendable, Hashable {
     /// - Parameters:
     ///   - reference: `name.schema.json`, or `../schemas/name.schema.json`.
     ///   - isShared: Whether the name stands in a shared schema.
+    /// - Returns: The file.
+    /// - Throws: ``Fault`` when there is none.
     func target(_ reference: String, isShared: Bool) throws(Fault) -> Target {
         let prefix = "../\(Self.sharedFolder)/"
         let isForeign = !isShared && reference.hasPrefix(prefix)
