@@ -226,9 +226,9 @@ import Testing
         (
             #"{"http": "GET /", "colour": 1}"#,
             [
-                "1:19: colour is not a known key; known are auth, cloudevents, compression, concurrency, executor, handler, "
-                    + "http, maxBody, maxMessage, on, queue, queueLimit, rateLimit, retry, schedule, sse, timeout, "
-                    + "timezone, websocket"
+                "1:19: colour is not a known key; known are auth, cloudevents, compression, concurrency, description, "
+                    + "executor, handler, http, maxBody, maxMessage, messages, on, queue, queueLimit, rateLimit, request, "
+                    + "responses, retry, schedule, sse, timeout, timezone, websocket"
             ]
         ),
         (
