@@ -29,7 +29,7 @@ setup:
 FUNCTION_SET = $(SCRATCH)/function-set
 build build-tests: setup
 	@mkdir -p $(SCRATCH)
-	@find functions Tests -name '*.swift' -o -name function.json | LC_ALL=C sort > $(FUNCTION_SET).new; \
+	@find functions Tests -name '*.swift' -o -name function.json -o -name '*.schema.json' | LC_ALL=C sort > $(FUNCTION_SET).new; \
 	fresh=; cmp -s $(FUNCTION_SET).new $(FUNCTION_SET) || { touch Package.swift; fresh="--manifest-cache none"; }; \
 	$(SWIFT) build -c $(CONFIG) --scratch-path $(SCRATCH) $$fresh \
 		$(if $(filter build-tests,$@),--build-tests,--product ferry) && \

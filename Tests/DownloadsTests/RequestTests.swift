@@ -45,7 +45,6 @@ import Testing
         (#"{"file_ids":[70000],"on_missing":null}"#, [#"on_missing: must be "skip" or "fail""#]),
         (#"{"file_ids":[70000],"archive_name":""}"#, ["archive_name: must have 1 to 128 characters"]),
         (#"{"file_ids":[70000],"archive_name":7}"#, ["archive_name: must be a string"]),
-        (#"{"file_ids":[70000],"archive_name":"../"}"#, ["archive_name: has no character that a file name may have"]),
         (#"[70000]"#, [": must be an object"]),
         (#""x""#, [": must be an object"]),
         (

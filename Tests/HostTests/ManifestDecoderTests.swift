@@ -221,14 +221,14 @@ import Testing
                 #"1:62: rateLimit has a meaning only with "http", "cloudevents", "sse" or "websocket""#,
             ]
         ),
-        (#"{"http": "GET /", "description": ""}"#, ["1:19: description is not supported by this version of Ferry"]),
+        (#"{"http": "GET /", "description": 1}"#, ["1:34: description must be a string, not 1"]),
         (#"{"http": "GET /", "hander": "X"}"#, [#"1:19: hander is not a known key; did you mean "handler"?"#]),
         (
             #"{"http": "GET /", "colour": 1}"#,
             [
-                "1:19: colour is not a known key; known are auth, cloudevents, compression, concurrency, executor, handler, "
-                    + "http, maxBody, maxMessage, on, queue, queueLimit, rateLimit, retry, schedule, sse, timeout, "
-                    + "timezone, websocket"
+                "1:19: colour is not a known key; known are auth, cloudevents, compression, concurrency, description, "
+                    + "executor, handler, http, maxBody, maxMessage, messages, on, queue, queueLimit, rateLimit, request, "
+                    + "responses, retry, schedule, sse, timeout, timezone, websocket"
             ]
         ),
         (

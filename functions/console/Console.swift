@@ -24,7 +24,7 @@ struct Console: HTTPFunction {
             json.key("version")
             json.value(Self.version)
             json.key("docs")
-            json.value("/")
+            json.value("/docs")
         }
         return .json(encoded: json.buffer)
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Host
 
 /// The tool. Each sub-command is a file of its own.
 @main
@@ -10,7 +11,7 @@ struct Ferry: AsyncParsableCommand {
             A function is a folder with a function.json and Swift files. Ferry compiles it, loads it, and calls it for \
             HTTP requests or for a queue's jobs and events.
             """,
-        version: "0.1.0",
+        version: OpenAPIOptions.ferryVersion,
         subcommands: [
             Serve.self, Dev.self, Demo.self, Download.self, Watch.self, New.self, Build.self, List.self, Describe.self,
             Explain.self, Event.self, Invoke.self, Test.self, Replay.self, Logs.self, Doctor.self, Validate.self,

@@ -6,14 +6,13 @@ enum JobListCursor {
         "\(String(place.time.milliseconds, radix: 36)).\(place.id.replacing("-", with: ""))"
     }
 
-    /// The end of the year 9999; a database may know no later time.
-    private static let lastTime: Int64 = 253_402_300_799_999
-
     /// - Returns: `nil` for what is no cursor.
     static func place(_ text: String) -> HistoryPlace? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts[0].utf8.count <= 11, parts[1].utf8.count == 32,
-            let time = Int64(parts[0], radix: 36), (0...lastTime).contains(time)
+        // Nine digits end in the year 5188; more are no time of any store.
+        let isPlain = text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2E }
+        guard isPlain, parts.count == 2, parts[0].utf8.count <= 9, parts[1].utf8.count == 32,
+            let time = Int64(parts[0], radix: 36)
         else { return nil }
         // Of bytes: 32 of them may be fewer characters.
         let digits = Array(parts[1].utf8)

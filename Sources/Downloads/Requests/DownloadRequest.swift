@@ -80,11 +80,8 @@ public struct DownloadRequest: Sendable, Hashable {
             reader.report("archive_name", "must have 1 to 128 characters")
             return nil
         }
-        guard let name = ArchiveName.sanitised(text) else {
-            reader.report("archive_name", "has no character that a file name may have")
-            return nil
-        }
-        return name
+        // Of a name without a character that a file name may have the standard one is left.
+        return ArchiveName.sanitised(text)
     }
 
     private static func policy(_ reader: inout RequestReader) -> MissingFilePolicy? {

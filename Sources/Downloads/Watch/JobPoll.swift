@@ -42,7 +42,8 @@ public enum JobPoll {
 
     private static func wait(_ request: Request) throws -> Duration? {
         guard let text = request.queryParameter("wait") else { return nil }
-        guard text.utf8.count <= 2, let number = Int(text), seconds.contains(number) else {
+        let isPlain = text.utf8.count <= 2 && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        guard isPlain, let number = Int(text), seconds.contains(number) else {
             let problem = "must be whole seconds from \(seconds.lowerBound) to \(seconds.upperBound)"
             throw HTTPError.validation([.init(field: "wait", problem: problem)])
         }

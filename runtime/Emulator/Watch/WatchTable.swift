@@ -120,7 +120,8 @@ final class WatchTable {
 
     /// Whether a function is made of files of that name.
     private static func isSource(_ name: String) -> Bool {
-        name == "function.json" || (name.hasSuffix(".swift") && !name.hasPrefix("."))
+        name == "function.json"
+            || ((name.hasSuffix(".swift") || name.hasSuffix(".schema.json")) && !name.hasPrefix("."))
     }
 
     @discardableResult

@@ -36,6 +36,11 @@ struct Describe: AsyncParsableCommand {
             let place = detail.handlerFile.map { " (\($0):\(detail.handlerLine ?? 1))" } ?? ""
             var rows = [("name", item.name), ("trigger", item.trigger), ("calls", item.target)]
             rows.append(("handler", (item.handler ?? "-") + place))
+            let told = [
+                ("description", item.description), ("request", item.request), ("responses", item.responses),
+                ("messages", item.messages),
+            ]
+            rows += told.compactMap { key, value in value.map { (key, $0) } }
             rows += item.values.sorted { $0.key < $1.key }.map { key, value in
                 (key, value.isDefault ? "\(value.value) (default)" : value.value)
             }
@@ -56,6 +61,10 @@ struct Describe: AsyncParsableCommand {
         let handler: String?
         let handlerFile: String?
         let handlerLine: Int?
+        let description: String?
+        let request: String?
+        let responses: String?
+        let messages: String?
         let manifest: String
         let values: [String: ManifestValues.Value]
         let state: FunctionListing.State
@@ -66,6 +75,10 @@ struct Describe: AsyncParsableCommand {
             name = detail.name
             (trigger, target) = ManifestValues.target(detail.manifest.trigger)
             (handler, handlerFile, handlerLine) = (detail.handler, detail.handlerFile, detail.handlerLine)
+            let interface = detail.manifest.interface
+            description = detail.manifest.description
+            (request, responses) = (interface.requestSummary, interface.answersSummary)
+            messages = interface.messagesSummary
             manifest = detail.manifestFile
             values = ManifestValues.values(detail.manifest, given: detail.givenKeys)
             (state, module, problem) = (detail.state, detail.module, detail.problem?.description)

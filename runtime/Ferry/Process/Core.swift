@@ -61,8 +61,8 @@ struct Core: Service {
         let (listening, announce) = AsyncStream.makeStream(
             of: [ListenAddress].self, bufferingPolicy: .bufferingNewest(1))
         let server = try HTTPServer(
-            options: http, guards: guards, functions: deployment.runners, health: health, pool: pool, loops: loops,
-            observe: options.observe, logger: logger
+            options: http, guards: guards, functions: deployment.runners, health: health,
+            openAPI: OpenAPISettings(configuration), pool: pool, loops: loops, observe: options.observe, logger: logger
         ) { addresses in
             for address in addresses where !isPrivate {
                 LogOutput.announce("listening on \(address.url(isSecure: http.tls != nil))")

@@ -67,8 +67,8 @@ struct Supervisor: Service {
         let runners = isolated.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
 
         let server = try HTTPServer(
-            options: http, guards: guards, functions: runners, health: stores.health, pool: pool, loops: loops,
-            logger: logger
+            options: http, guards: guards, functions: runners, health: stores.health,
+            openAPI: OpenAPISettings(configuration, isIsolated: true), pool: pool, loops: loops, logger: logger
         ) { addresses in
             for address in addresses { LogOutput.announce("listening on \(address.url(isSecure: http.tls != nil))") }
         }

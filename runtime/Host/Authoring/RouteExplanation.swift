@@ -87,7 +87,7 @@ public struct RouteExplanation: Sendable {
 
     /// All routes; each endpoint is its own index.
     private static func routes(_ manifests: [String: FunctionManifest]) -> [Router<Int>.Route] {
-        var routes = HealthRoutes.paths.map { ("GET", $0, host) }
+        var routes = (HealthRoutes.paths + DocumentRoutes.paths).map { ("GET", $0, host) }
         for (name, manifest) in manifests.sorted(by: { $0.key < $1.key }) {
             switch manifest.trigger {
             case .http(let method, let path), .cloudEvents(let method, let path): routes.append((method, path, name))

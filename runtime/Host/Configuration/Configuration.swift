@@ -152,6 +152,8 @@ public struct Configuration: Sendable {
     public var identity = IdentityOptions()
     /// How much callers may do.
     public var limits = LimitsOptions()
+    /// What the host tells of its interface.
+    public var openAPI = OpenAPIOptions()
     /// The file of the server's certificate, with what it was issued by behind it.
     public var tlsCertificate: String?
     /// The file of the certificate's private key.

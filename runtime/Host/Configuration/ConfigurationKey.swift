@@ -111,7 +111,7 @@ public struct ConfigurationKey: Sendable {
 extension ConfigurationKey {
     /// Every key, in the order of docs/configuration.md.
     public static let all: [ConfigurationKey] =
-        http + stores + host + identities + logs + downloads + callbacks
+        http + stores + host + identities + logs + downloads + callbacks + openAPI
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 

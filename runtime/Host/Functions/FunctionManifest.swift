@@ -22,6 +22,14 @@ public struct FunctionManifest: Sendable, Hashable {
             case .sse, .webSocket, .queue, .schedule: false
             }
         }
+
+        /// The path of requests that call the function; `nil` where none do.
+        public var path: String? {
+            switch self {
+            case .http(_, let path), .cloudEvents(_, let path), .sse(let path), .webSocket(let path): path
+            case .queue, .schedule: nil
+            }
+        }
     }
 
     /// What of a queue calls the function.
@@ -110,12 +118,17 @@ public struct FunctionManifest: Sendable, Hashable {
     public var rateLimit: [String]
     /// How jobs and ticks are tried again; for `process` and scheduled functions. Ticks are not unless the manifest says so.
     public var retry: Retry
+    /// What the function does, for people.
+    public var description: String?
+    /// What requests bring and what is answered.
+    public var interface: FunctionInterface
 
     /// Makes a manifest; whatever is not given has the documented default of its trigger.
     public init(
         trigger: Trigger, handler: String? = nil, timeout: Duration? = nil, concurrency: Int? = nil,
         queueLimit: Int? = nil, executor: Executor = .pool, maxBodyBytes: Int? = nil, maxMessageBytes: Int = 1 << 20,
-        compression: Compression = .message, access: Access = .anonymous, rateLimit: [String] = [], retry: Retry? = nil
+        compression: Compression = .message, access: Access = .anonymous, rateLimit: [String] = [], retry: Retry? = nil,
+        description: String? = nil, interface: FunctionInterface = FunctionInterface()
     ) {
         let isSchedule = if case .schedule = trigger { true } else { false }
         let isLasting: Bool
@@ -138,5 +151,7 @@ public struct FunctionManifest: Sendable, Hashable {
         self.access = access
         self.rateLimit = rateLimit
         self.retry = retry ?? Retry(attempts: isSchedule ? 1 : 3)
+        self.description = description
+        self.interface = interface
     }
 }

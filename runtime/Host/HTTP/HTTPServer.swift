@@ -20,6 +20,7 @@ public final class HTTPServer: Service {
 
     private let core: ServerCore
     private let hostRoutes: [HostRoute]
+    private let documents: DocumentRoutes?
     private let served: Mutex<Served>
     private let loops: LoopExecutors
     private let onListening: @Sendable ([ListenAddress]) -> Void
@@ -32,6 +33,7 @@ public final class HTTPServer: Service {
     ///   - functions: The functions; those without a route are passed over.
     ///   - hostRoutes: Further routes of the host's.
     ///   - health: What `/health` asks; `nil` for a server without `/health`.
+    ///   - openAPI: What `/openapi.json` and `/docs` are made by; `nil` for a server without them.
     ///   - pool: The pool whose lost threads turn readiness 503.
     ///   - loops: The loops that serve connections.
     ///   - observe: Told of every request that a function, or nothing, answers.
@@ -40,8 +42,9 @@ public final class HTTPServer: Service {
     /// - Throws: ``RouteConflict`` when two routes are equal.
     public init(
         options: HTTPServerOptions = HTTPServerOptions(), guards: RequestGuards = RequestGuards(),
-        functions: [FunctionRunner], hostRoutes: [HostRoute] = [], health: HealthMonitor?, pool: HandlerPool,
-        loops: LoopExecutors, observe: InvocationReport.Observer? = nil, logger: Logger,
+        functions: [FunctionRunner], hostRoutes: [HostRoute] = [], health: HealthMonitor?,
+        openAPI: OpenAPISettings? = nil, pool: HandlerPool, loops: LoopExecutors,
+        observe: InvocationReport.Observer? = nil, logger: Logger,
         onListening: @escaping @Sendable ([ListenAddress]) -> Void = { _ in }
     ) throws(RouteConflict) {
         let core = ServerCore(options: options, guards: guards, logger: logger, observe: observe)
@@ -55,7 +58,10 @@ public final class HTTPServer: Service {
         self.core = core
         self.loops = loops
         self.onListening = onListening
-        self.hostRoutes = (healthRoutes ?? []) + hostRoutes
+        var settings = openAPI
+        settings?.hasHealth = health != nil
+        documents = settings.map { DocumentRoutes($0, functions) }
+        self.hostRoutes = (healthRoutes ?? []) + (documents?.routes ?? []) + hostRoutes
         served = Mutex(Served(router: try Router(functions: functions, hostRoutes: self.hostRoutes)))
     }
 
@@ -68,6 +74,7 @@ public final class HTTPServer: Service {
     public func replace(functions: [FunctionRunner]) async throws(RouteConflict) {
         let router = try Router(functions: functions, hostRoutes: hostRoutes)
         served.withLock { $0.router = router }
+        documents?.replace(functions)
         await install()
     }
 

@@ -39,7 +39,8 @@ public struct FunctionCatalog: Sendable {
         var problems = scan.problems
         var owners: [String: FunctionSource] = [:]
         for source in scan.sources {
-            let result = ManifestDecoder().decode(source.manifestBytes, file: source.manifestFile)
+            let result = ManifestDecoder().decode(
+                source.manifestBytes, file: source.manifestFile, schemas: source.schemas)
             problems += result.problems.map { FunctionProblem(function: source.name, problem: $0) }
             guard let manifest = result.manifest else { continue }
             if let claim = Claim(manifest.trigger, of: source.name) {
@@ -84,7 +85,7 @@ public struct FunctionCatalog: Sendable {
 
         /// Whether the host has that route itself.
         var isHosts: Bool {
-            HealthRoutes.paths.contains { RoutePattern.key(method: "GET", path: $0) == key }
+            (HealthRoutes.paths + DocumentRoutes.paths).contains { RoutePattern.key(method: "GET", path: $0) == key }
         }
 
         init?(_ trigger: FunctionManifest.Trigger, of function: String) {

@@ -1,6 +1,7 @@
 /// Finds the functions of a folder: its sub-folders with a `function.json` and Swift files.
 ///
-/// Nothing below a function's folder is looked at, so fixtures and notes may lie there.
+/// Nothing below a function's folder is looked at, so fixtures and notes may lie there. The folder `schemas` has JSON Schemas
+/// that functions share; it is no function.
 public struct FunctionScanner: Sendable {
     /// What was found.
     public struct Result: Sendable {
@@ -30,6 +31,13 @@ public struct FunctionScanner: Sendable {
                 .functionsFolder, "\(error.message). Name the folder of your functions with --functions DIR.")
         }
         var result = Result()
+        var shared: [String: [UInt8]] = [:]
+        do {
+            shared = try schemas(in: "\(folder)/\(SchemaFiles.sharedFolder)")
+        } catch {
+            let problem = FileProblem(file: "\(folder)/\(SchemaFiles.sharedFolder)", reason: "\(error)")
+            result.problems.append(FunctionProblem(function: SchemaFiles.sharedFolder, problem: problem))
+        }
         for name in names where !name.hasPrefix(".") {
             if let reason = FileSystem.unreachable("\(folder)/\(name)") {
                 let problem = FileProblem(file: "\(folder)/\(name)", reason: reason)
@@ -38,7 +46,7 @@ public struct FunctionScanner: Sendable {
             }
             guard FileSystem.isFolder("\(folder)/\(name)") else { continue }
             do {
-                if let source = try source(name, in: "\(folder)/\(name)") { result.sources.append(source) }
+                if let source = try source(name, in: "\(folder)/\(name)", shared) { result.sources.append(source) }
             } catch let problem as FileProblem {
                 result.problems.append(FunctionProblem(function: name, problem: problem))
             } catch {
@@ -49,7 +57,17 @@ public struct FunctionScanner: Sendable {
         return result
     }
 
-    private func source(_ name: String, in folder: String) throws -> FunctionSource? {
+    /// The schemas of a folder by name.
+    private func schemas(in folder: String) throws -> [String: [UInt8]] {
+        guard FileSystem.isFolder(folder) else { return [:] }
+        var schemas: [String: [UInt8]] = [:]
+        for name in try FileSystem.names(in: folder) where name.hasSuffix(SchemaFiles.suffix) && !name.hasPrefix(".") {
+            schemas[name] = try FileSystem.read("\(folder)/\(name)", limit: SchemaFiles.fileLimit)
+        }
+        return schemas
+    }
+
+    private func source(_ name: String, in folder: String, _ shared: [String: [UInt8]]) throws -> FunctionSource? {
         let names = try FileSystem.names(in: folder)
         let swiftNames = names.filter { $0.hasSuffix(".swift") && !$0.hasPrefix(".") }
         guard names.contains("function.json") else {
@@ -70,7 +88,8 @@ public struct FunctionScanner: Sendable {
             files: try swiftNames.map {
                 FunctionSource.File(
                     path: "\(folder)/\($0)", bytes: try FileSystem.read("\(folder)/\($0)", limit: Self.fileLimit))
-            })
+            },
+            schemas: SchemaFiles(function: name, folder: folder, own: try schemas(in: folder), shared: shared))
     }
 
     /// Whether a folder's name can be a function's: `[a-z0-9][a-z0-9-]*`.

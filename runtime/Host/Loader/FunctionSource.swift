@@ -18,6 +18,8 @@ public struct FunctionSource: Sendable {
     public let manifestBytes: [UInt8]
     /// Its Swift files, sorted by name.
     public let files: [File]
+    /// The schemas that its manifest may name.
+    public let schemas: SchemaFiles
 
     /// A part of the manifest that is to blame for a problem that only the sources show.
     enum Blamed {

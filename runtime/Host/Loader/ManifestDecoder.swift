@@ -15,13 +15,9 @@ public struct ManifestDecoder: Sendable {
     private static let keys = [
         "http", "cloudevents", "sse", "websocket", "queue", "on", "schedule", "timezone", "handler", "timeout",
         "concurrency", "queueLimit", "executor", "maxBody", "maxMessage", "compression", "auth", "rateLimit", "retry",
+        "description", "request", "responses", "messages",
     ]
     static let triggers = ["http", "cloudevents", "sse", "websocket", "queue", "schedule"]
-    private static let reserved = [
-        "description", "request", "responses",
-    ]
-    private static let reservedReasons = Dictionary(
-        uniqueKeysWithValues: reserved.map { ($0, "is not supported by this version of Ferry") })
 
     private static let requestPlace = "has a meaning only with \"http\", \"cloudevents\", \"sse\" or \"websocket\""
     private static let retryPlace = "has a meaning only with \"on\": \"process\" or \"schedule\""
@@ -34,8 +30,9 @@ public struct ManifestDecoder: Sendable {
     /// - Parameters:
     ///   - bytes: The file's contents.
     ///   - file: The file's path, for messages.
-    /// - Returns: The manifest, or its problems.
-    public func decode(_ bytes: [UInt8], file: String) -> Result {
+    ///   - schemas: The schemas that it may name.
+    /// - Returns: The manifest, or its problems and those of the schemas that it names.
+    public func decode(_ bytes: [UInt8], file: String, schemas: SchemaFiles = SchemaFiles()) -> Result {
         let json: PositionedJSON
         do {
             json = try PositionedJSON.parse(bytes)
@@ -43,14 +40,18 @@ public struct ManifestDecoder: Sendable {
             return Result(manifest: nil, problems: [FileProblem(error, in: file)], handlerPosition: nil)
         }
         var reader = StrictReader()
-        let manifest = read(json, &reader)
+        var interface = InterfaceReader(schemas)
+        let manifest = read(json, &reader, &interface)
+        let problems = FileProblem.problems(of: reader, in: file) + interface.problems.sorted()
         return Result(
-            manifest: reader.problems.isEmpty ? manifest : nil, problems: FileProblem.problems(of: reader, in: file),
+            manifest: problems.isEmpty ? manifest : nil, problems: problems,
             handlerPosition: json["handler"]?.position)
     }
 
-    private func read(_ json: PositionedJSON, _ reader: inout StrictReader) -> FunctionManifest? {
-        guard let root = reader.object(json, keys: Self.keys, reserved: Self.reservedReasons) else { return nil }
+    private func read(
+        _ json: PositionedJSON, _ reader: inout StrictReader, _ interface: inout InterfaceReader
+    ) -> FunctionManifest? {
+        guard let root = reader.object(json, keys: Self.keys) else { return nil }
         let trigger = trigger(root, &reader)
         let handler = handler(root, &reader)
         let timeout = reader.duration(root, "timeout", in: .milliseconds(1)...(.seconds(86_400)))
@@ -63,13 +64,16 @@ public struct ManifestDecoder: Sendable {
         let access: FunctionManifest.Access? = reader.choice(root, "auth")
         let rateLimit = rateLimit(root, &reader)
         let retry = retry(root, &reader)
+        let description = reader.string(root, "description")
         guard let trigger else { return nil }
         checkPlaces(root, trigger, &reader)
+        interface.read(root, trigger, &reader)
         return FunctionManifest(
             trigger: trigger, handler: handler, timeout: timeout, concurrency: concurrency, queueLimit: queueLimit,
             executor: executor ?? .pool, maxBodyBytes: maxBody, maxMessageBytes: maxMessage ?? 1 << 20,
-            compression: compression ?? .message, access: access ?? .anonymous, rateLimit: rateLimit ?? [], retry: retry
-        )
+            compression: compression ?? .message, access: access ?? .anonymous, rateLimit: rateLimit ?? [],
+            retry: retry,
+            description: description, interface: interface.interface)
     }
 
     /// Reports the keys that have no meaning with this trigger.
@@ -106,9 +110,7 @@ public struct ManifestDecoder: Sendable {
             misplaced(root, [key], "has a meaning only beside \"\(owner)\"", &reader)
         }
         guard let first = given.first else {
-            if !["on", "timezone"].contains(where: { root.json[$0] != nil }),
-                !Self.reserved.contains(where: { root.json[$0] != nil })
-            {
+            if !["on", "timezone"].contains(where: { root.json[$0] != nil }) {
                 reader.report(
                     root.json, "",
                     """

@@ -43,6 +43,11 @@ struct RoutePattern: Hashable {
         return method + " " + segments.map { $0.hasPrefix(":") ? ":" : String($0) }.joined(separator: "/")
     }
 
+    /// The names of a path's parameters, from the left.
+    static func parameters(of path: String) -> [String] {
+        path.split(separator: "/").filter { $0.hasPrefix(":") }.map { String($0.dropFirst()) }
+    }
+
     private static func check(_ path: String) throws(Fault) {
         guard path.hasPrefix("/") else { throw Fault(reason: "has the path \"\(path)\", which must begin with \"/\"") }
         let segments = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
