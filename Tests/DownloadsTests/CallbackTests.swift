@@ -1,7 +1,6 @@
 import FunctionKit
 import RedisClient
 import Synchronization
-import RedisClient
 import Testing
 
 @testable import Downloads

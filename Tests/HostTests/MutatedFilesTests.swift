@@ -92,14 +92,15 @@ import Testing
                 "redis://u:p@h:1/2", "unix:/a?db=1", "https://h:1/p", "bucket-name", "debug", "json",
                 "postgresql://u:p@h/d",
             ])
+        let names = ConfigurationKey.all.flatMap(\.variables)
         var generator = SeededGenerator(seed: 4)
         var valid = 0
         for _ in 0..<Self.count {
             let text = mutator.next()
             try Data(text).write(to: URL(fileURLWithPath: path))
             var environment: [String: String] = [:]
-            for variable in EnvironmentVariable.all where Int.random(in: 0..<8, using: &generator) == 0 {
-                environment[variable.name] = String(decoding: variables.next(), as: UTF8.self)
+            for variable in names where Int.random(in: 0..<64, using: &generator) == 0 {
+                environment[variable] = String(decoding: variables.next(), as: UTF8.self)
             }
             do {
                 _ = try timed(text) { try Configuration.load(file: path, environment: environment) }

@@ -15,8 +15,13 @@ def whole(value):
 
 @schemathesis.hook
 def map_body(context, body):
-    """JSON Schema has 70000.0 as an integer and no way to say otherwise; the host takes what is written as one. Nor can
-    it say which URLs name a public address: one that does stands for all that are texts."""
-    if isinstance(body, dict) and isinstance(body.get("callback_url"), str) and len(body["callback_url"]) <= 2048:
-        body = {**body, "callback_url": "https://receiver.example/hook"}
+    """JSON Schema has 70000.0 as an integer and no way to say otherwise; the host takes what is written as one."""
     return whole(body)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Nor can JSON Schema say which URLs name a public address: one that does stands for every text of the right length."""
+    body = case.body
+    if isinstance(body, dict) and isinstance(body.get("callback_url"), str) and len(body["callback_url"]) <= 2048:
+        case.body = {**body, "callback_url": "https://receiver.example/hook"}

@@ -197,7 +197,8 @@ def test_a_retry_is_its_owners(make_hosts, server, slow):
     host = make_hosts(count=1, bound=1)[0]
     slow.add("GET", f"/{FILE}", pause=0.5, times=1)
     jobs = initiate_many([host], "ann", 3)
-    cancelled = next(job for job in jobs if status(host, "ann", job) == "queued")
+    wait_until(lambda: status(host, "ann", jobs[0]) == "processing", 30)
+    cancelled = jobs[-1]
     path = f"/v1/download/job/{cancelled}"
     assert host.client.request("DELETE", path, headers=user("ann")).status == 202
     assert host.client.post(f"{path}/retry", headers=user("ann")).status == 202

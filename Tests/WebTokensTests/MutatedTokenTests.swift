@@ -9,11 +9,11 @@ struct MutatedTokenTests {
     private static let count = ProcessInfo.processInfo.environment["FERRY_SOAK"] == "1" ? 20_000 : 2_000
 
     @Test("a changed token is never believed")
-    func tokens() throws {
+    func tokens() async throws {
         let originals = [Fixture.secretToken, Fixture.rsaToken, Fixture.p256Token, Fixture.ed25519Token]
         let keys = TokenKeySet(
-            try TokenKeySet(pem: Fixture.rsaPEM + Fixture.p256PEM + Fixture.ed25519PEM).keys + [
-                try TokenKey(secret: Fixture.secret)
+            try await TokenKeySet(pem: Fixture.rsaPEM + Fixture.p256PEM + Fixture.ed25519PEM).keys + [
+                try await TokenKey(secret: Fixture.secret)
             ])
         let verifier = TokenVerifier(issuer: "issuer", audience: "ferry", wantedClaim: "scope")
         for token in originals { _ = try verifier.verify(token, keys: keys, nowMs: 1_500_000_000_000) }
@@ -30,8 +30,8 @@ struct MutatedTokenTests {
     }
 
     @Test("claims of any shape, rightly signed, are read or refused")
-    func claims() throws {
-        let secret = try TokenKey(secret: Fixture.secret)
+    func claims() async throws {
+        let secret = try await TokenKey(secret: Fixture.secret)
         let code = try MessageCode(key: Array(Fixture.secret.utf8))
         let corpus = [
             #"{"sub":"alice","iss":"issuer","aud":["ferry"],"exp":2000000000,"nbf":1000000000,"scope":"read admin"}"#,
@@ -56,7 +56,7 @@ struct MutatedTokenTests {
     }
 
     @Test("files of keys are read or refused")
-    func keyFiles() {
+    func keyFiles() async {
         let set = #"""
             {"keys": [
               {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "use": "sig"},
@@ -72,8 +72,8 @@ struct MutatedTokenTests {
                 "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----", "MIIB", "==",
             ])
         for _ in 0..<Self.count {
-            if let keys = try? TokenKeySet(jwks: sets.next()) { #expect(keys.count <= TokenKeySet.maxKeyCount) }
-            if let keys = try? TokenKeySet(pem: String(decoding: files.next(), as: UTF8.self)) {
+            if let keys = try? await TokenKeySet(jwks: sets.next()) { #expect(keys.count <= TokenKeySet.maxKeyCount) }
+            if let keys = try? await TokenKeySet(pem: String(decoding: files.next(), as: UTF8.self)) {
                 #expect(keys.count > 0)
             }
         }

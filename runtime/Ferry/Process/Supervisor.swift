@@ -32,7 +32,9 @@ struct Supervisor: Service {
         report(built)
         let launcher = SpawnLauncher(arguments: arguments, environment: try await environment())
         cleanup.add { try? await launcher.shutDown() }
-        let services = try makeServices(built, stores, launcher, &cleanup)
+        let tickets = try core.makeTickets()
+        let guards = try await core.makeGuards(stores, tickets, &cleanup)
+        let services = try makeServices(built, stores, launcher, tickets, guards, &cleanup)
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .warning)
         try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
@@ -42,7 +44,8 @@ struct Supervisor: Service {
     // Not inlined: the optimizer of Swift 6.3.1 crashes in splitting an async function with all of these throwing calls.
     @inline(never)
     private func makeServices(
-        _ built: BuiltFunctions, _ stores: Stores, _ launcher: SpawnLauncher, _ cleanup: inout Cleanup
+        _ built: BuiltFunctions, _ stores: Stores, _ launcher: SpawnLauncher, _ tickets: TicketBox,
+        _ guards: (all: RequestGuards, services: [any Service]), _ cleanup: inout Cleanup
     ) throws -> [ServiceGroupConfiguration.ServiceConfiguration] {
         let (options, configuration, logger) = (core.options, core.configuration, core.logger)
         let pool = HandlerPool(logger: logger)
@@ -54,8 +57,6 @@ struct Supervisor: Service {
         }).first {
             throw CommandFailure(problem)
         }
-        let tickets = try core.makeTickets()
-        let (guards, guardServices) = try await core.makeGuards(stores, tickets, &cleanup)
         let http = try core.makeHTTPOptions()
         let queues = try QueueSupervisor(
             manifests, settings: configuration.queue, client: stores.queueRedis, loop: stores.queueGroup.next(),
@@ -67,7 +68,7 @@ struct Supervisor: Service {
         let runners = isolated.functions.map { FunctionRunner(options.decorate($0), services: invocations) }
 
         let server = try HTTPServer(
-            options: http, guards: guards, functions: runners, health: stores.health,
+            options: http, guards: guards.all, functions: runners, health: stores.health,
             openAPI: OpenAPISettings(configuration, isIsolated: true), pool: pool, loops: loops, logger: logger
         ) { addresses in
             for address in addresses { LogOutput.announce("listening on \(address.url(isSecure: http.tls != nil))") }
@@ -83,7 +84,7 @@ struct Supervisor: Service {
             queues: Queues(client: stores.redis, prefix: configuration.queue.prefix, manifests: manifests),
             tickets: tickets, webhooks: try core.makeWebhooks(&cleanup), configuration)
         services.append(.init(service: ReconcilerService(bindings, logger: logger)))
-        services += guardServices.map { .init(service: $0) }
+        services += guards.services.map { .init(service: $0) }
         if let tls = http.tls {
             services.append(.init(service: CertificateReloader(certificates: tls, logger: logger)))
         }
