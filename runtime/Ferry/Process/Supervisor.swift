@@ -32,16 +32,24 @@ struct Supervisor: Service {
         report(built)
         let launcher = SpawnLauncher(arguments: arguments, environment: try await environment())
         cleanup.add { try? await launcher.shutDown() }
-        let tickets = try core.makeTickets()
-        let guards = try await core.makeGuards(stores, tickets, &cleanup)
-        let services = try makeServices(built, stores, launcher, tickets, guards, &cleanup)
+        let services = try await guarded(built, stores, launcher, &cleanup)
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .warning)
         try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
     }
 
+    // Neither this nor the next is inlined: the optimizer of Swift 6.3.1 crashes in splitting an async function with all of
+    // these throwing calls.
+    @inline(never)
+    private func guarded(
+        _ built: BuiltFunctions, _ stores: Stores, _ launcher: SpawnLauncher, _ cleanup: inout Cleanup
+    ) async throws -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        let tickets = try core.makeTickets()
+        let guards = try await core.makeGuards(stores, tickets, &cleanup)
+        return try makeServices(built, stores, launcher, tickets, guards, &cleanup)
+    }
+
     /// What runs beside the stores, in the order in which it starts.
-    // Not inlined: the optimizer of Swift 6.3.1 crashes in splitting an async function with all of these throwing calls.
     @inline(never)
     private func makeServices(
         _ built: BuiltFunctions, _ stores: Stores, _ launcher: SpawnLauncher, _ tickets: TicketBox,
