@@ -213,7 +213,12 @@ def test_starts_and_stops_leave_nothing_behind(make_host, functions):
         wait_until(lambda: not children(host), 20)
         return len(os.listdir(f"/proc/{host.process.pid}/fd")), len(os.listdir(f"/proc/{host.process.pid}/task"))
 
-    first = [cycle() for _ in range(3)][-1]
+    # What serves besides, such as the reconciler, opens its connections in the first seconds.
+    begun = time.monotonic()
+    while True:
+        first = cycle()
+        if time.monotonic() > begun + 6:
+            break
     for _ in range(100 if SOAK else 10):
         last = cycle()
     assert last[0] <= first[0] + 3 and last[1] <= first[1] + 2, (first, last)
