@@ -38,6 +38,16 @@ import Testing
         #expect(!text.contains("$schema"))
     }
 
+    @Test func `a folder that was copied without the shared schemas is served`() throws {
+        let manifest = #"{"http": "POST /", "request": "../schemas/A.schema.json", "responses": {"200": "o.schema.json"}}"#
+        let own = ["o.schema.json": #"{"items": {"$ref": "../schemas/B.schema.json"}}"#]
+        let copied = decode(manifest, own: own)
+        #expect(copied.problems == [])
+        let interface = try #require(copied.manifest?.interface)
+        #expect(interface.components["A"]?.text() == "{}" && interface.components["B"]?.text() == "{}")
+        #expect(decode(manifest, own: own, shared: ["A.schema.json": "{}"]).problems.count == 1)
+    }
+
     @Test(arguments: [
         (
             #"{"http": "GET /", "responses": {"200": "ordr.schema.json"}}"#,

@@ -98,4 +98,4 @@ def test_what_is_over_goes_and_what_lives_stays(make_host, tmp_path):
 def test_the_function_is_scheduled_every_five_minutes():
     manifest = json.loads((ROOT / "functions" / "expire" / "function.json").read_text())
     # A run ends before the next one is due.
-    assert manifest == {"schedule": "*/5 * * * *", "timeout": "240s"}
+    assert (manifest["schedule"], manifest["timeout"]) == ("*/5 * * * *", "240s")

@@ -15,7 +15,8 @@ public struct SchemaFiles: Sendable, Hashable {
     var folder = ""
     /// The contents of the schemas beside the manifest, by file name.
     var own: [String: [UInt8]] = [:]
-    /// The contents of the shared schemas, by file name.
+    /// The contents of the shared schemas, by file name. Where there are none, as for a function whose folder was copied
+    /// elsewhere, each that is named stands for any value.
     var shared: [String: [UInt8]] = [:]
 
     /// Makes none.
@@ -60,7 +61,7 @@ public struct SchemaFiles: Sendable, Hashable {
         }
         let target = Target(name: name, isShared: isShared || isForeign)
         let known = target.isShared ? shared : own
-        guard known[name] != nil else {
+        guard known[name] != nil || target.isShared && shared.isEmpty else {
             let near = Suggestion.nearest(to: name, in: known.keys)
             let hint = near.map { "; did you mean \"\(isForeign ? prefix : "")\($0)\"?" } ?? ""
             throw Fault(reason: "names \(path(of: target)), which is not there\(hint)")
@@ -72,7 +73,7 @@ public struct SchemaFiles: Sendable, Hashable {
     }
 
     /// The contents of a schema.
-    func bytes(_ target: Target) -> [UInt8] { (target.isShared ? shared : own)[target.name] ?? [] }
+    func bytes(_ target: Target) -> [UInt8] { (target.isShared ? shared : own)[target.name] ?? Array("{}".utf8) }
 
     /// Where a schema lies.
     func path(of target: Target) -> String {
