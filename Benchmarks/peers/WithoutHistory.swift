@@ -44,6 +44,10 @@ private struct NoHistory: HistoryStore {
     ) async throws -> [HistoryJob] { [] }
     func list(_ query: HistoryQuery) async throws -> [HistorySummary] { [] }
     func list(states: Set<String>, expiresBefore: Timestamp, limit: Int) async throws -> [HistoryJob] { [] }
+    func listCallbacks(
+        states: Set<String>, dueBefore: Timestamp, after place: HistoryPlace?, limit: Int
+    ) async throws -> [HistoryJob] { [] }
+    func record(_ callback: HistoryCallback, of id: String) async throws -> Bool { false }
     func remove(_ id: String, round: Int, from states: Set<String>) async throws -> Bool { false }
     func removeKeys(expiredBefore: Timestamp, limit: Int) async throws -> Int { 0 }
     func lease(_ name: String, to holder: String, for duration: Duration, at time: Timestamp) async throws -> Bool {

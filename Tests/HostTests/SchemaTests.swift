@@ -39,7 +39,9 @@ import Testing
     }
 
     @Test func `a folder that was copied without the shared schemas is served`() throws {
-        let manifest = #"{"http": "POST /", "request": "../schemas/A.schema.json", "responses": {"200": "o.schema.json"}}"#
+        let manifest = """
+            {"http": "POST /", "request": "../schemas/A.schema.json", "responses": {"200": "o.schema.json"}}
+            """
         let own = ["o.schema.json": #"{"items": {"$ref": "../schemas/B.schema.json"}}"#]
         let copied = decode(manifest, own: own)
         #expect(copied.problems == [])
