@@ -103,10 +103,14 @@ import Testing
         ]
         #expect(file.problems(links) == [])
         #expect(try file.load(links).sources == [:])
-        #expect(file.problems(["FERRY_PORT": "80"]).count == 1)
+        #expect(file.problems(["FERRY_HTTP_WHATEVER": "80"]).count == 1)
         #expect(
             try file.load(["REDIS_URI": "x", "REDIS_HOST": "h"]).warnings.map(\.description) == [
                 "environment variable REDIS_URI: warning: is not known; did you mean REDIS_URL?"
+            ])
+        #expect(
+            try file.load(["FERRY_PORT": "80"]).warnings.map(\.description) == [
+                "environment variable FERRY_PORT: warning: is not known; \"ferry config keys\" lists those that are"
             ])
     }
 }

@@ -3,7 +3,8 @@ internal import Glibc
 /// The variables of the environment that override keys of the configuration.
 ///
 /// Each key has one that is made of its path, `FERRY_HTTP_MAX_CONNECTIONS`, and some have a common one besides. A variable
-/// that begins with `FERRY_` and is none of these is refused, so that a misspelt name does not pass in silence.
+/// that begins with `FERRY_` and is none of these is refused where it is close to one or names a section, so that a misspelt
+/// name does not pass in silence; any other, which may be somebody else's, gets a warning.
 public enum EnvironmentVariable {
     /// The port that platforms ask to listen on, of all interfaces.
     static let port = "PORT"
@@ -16,6 +17,9 @@ public enum EnvironmentVariable {
     private static let testPrefix = "FERRY_TEST_"
     /// What the common names begin with; a near miss of one is worth a word.
     private static let commonPrefixes = ["S3_", "REDIS_", "DATABASE_"]
+
+    private static let sections = Set(
+        ConfigurationKey.all.map { ConfigurationKey.variable(of: "\($0.path.prefix { $0 != "." })") + "_" })
 
     static let known: Set<String> = Set(ConfigurationKey.all.flatMap { $0.variables + $0.fileVariables })
 
@@ -41,9 +45,10 @@ public enum EnvironmentVariable {
         let place = "environment variable \(name)"
         if name.hasPrefix(prefix) {
             guard !others.contains(name), !name.hasPrefix(testPrefix) else { return nil }
-            let near = Suggestion.nearest(to: name, in: known).map { "did you mean \($0)?" }
-            return FileProblem(
-                file: place, reason: "is not known; \(near ?? "\"ferry config keys\" lists those that are")")
+            let near = Suggestion.nearest(to: name, in: known)
+            let advice = near.map { "did you mean \($0)?" } ?? "\"ferry config keys\" lists those that are"
+            let isMeant = near != nil || sections.contains(where: name.hasPrefix)
+            return FileProblem(file: place, reason: "\(isMeant ? "" : "warning: ")is not known; \(advice)")
         }
         guard commonPrefixes.contains(where: name.hasPrefix), let near = Suggestion.nearest(to: name, in: known),
             !near.hasPrefix(prefix)
