@@ -173,9 +173,11 @@ import Testing
                     let again = try PositionedJSON.parse(Array(json.text(isPretty: isPretty).utf8))
                     #expect(again.text() == json.text(), "\(shown(text))")
                 }
-                // What it takes, another reader takes too.
-                #expect(throws: Never.self, "\(shown(text))") {
-                    try JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)
+                // What it takes, another reader takes too, but for numbers that it has no type for.
+                do {
+                    _ = try JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)
+                } catch {
+                    #expect("\(error)".contains("is not representable"), "\(error): \(shown(text))")
                 }
             } catch let error as PositionedJSON.SyntaxError {
                 expect(FileProblem(error, in: "x"), within: text)
